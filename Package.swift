@@ -1,0 +1,111 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny")
+]
+
+/// One of our own library targets. The list below is in the order of the street; arrows go up only.
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "waybill",
+    products: [
+        .executable(name: "waybill-hub", targets: ["waybill-hub"]),
+        .executable(name: "waybill-agent", targets: ["waybill-agent"]),
+        .executable(name: "waybill", targets: ["waybill"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CZeroMQ"),
+        .systemLibrary(name: "CZstd"),
+
+        // Values that every step shares, and the ways to the outside.
+        library("WaybillModel"),
+        library("WaybillWire", ["WaybillModel", protobuf, crypto]),
+        library("WaybillSocket", ["CZeroMQ", logging]),
+        library("WaybillDatabase", ["WaybillModel", grdb]),
+
+        // HQ tables -> capture -> plan -> package
+        library("WaybillCapture", ["WaybillModel", "WaybillDatabase", grdb]),
+        library("WaybillImport", ["WaybillModel", "WaybillDatabase", "WaybillCapture", grdb]),
+        library("WaybillJobs", ["WaybillModel"]),
+        library("WaybillPlan", ["WaybillModel", "WaybillDatabase", "WaybillCapture", "WaybillJobs", grdb]),
+        library("WaybillPackage", ["WaybillModel", "WaybillDatabase", "WaybillWire", "CZstd", crypto, grdb]),
+
+        // -> transfer -> apply
+        library("WaybillTransfer", ["WaybillModel", "WaybillWire"]),
+        library("WaybillApply", ["WaybillModel", "WaybillDatabase", "WaybillWire", "WaybillPackage", grdb]),
+
+        // -> status -> fold -> session list
+        library("WaybillSessions", ["WaybillModel", "WaybillDatabase", grdb]),
+
+        // The two sides, and the administrator's interface.
+        library("WaybillAdmin", ["WaybillModel"]),
+        library(
+            "WaybillHub",
+            [
+                "WaybillModel", "WaybillWire", "WaybillSocket", "WaybillDatabase", "WaybillCapture", "WaybillImport",
+                "WaybillJobs", "WaybillPlan", "WaybillPackage", "WaybillTransfer", "WaybillSessions", "WaybillAdmin",
+                logging, lifecycle, hummingbird, yams, grdb, crypto,
+            ]),
+        library(
+            "WaybillAgent",
+            [
+                "WaybillModel", "WaybillWire", "WaybillSocket", "WaybillDatabase", "WaybillPackage",
+                "WaybillTransfer", "WaybillApply", logging, lifecycle, yams, grdb, crypto,
+            ]),
+
+        program("waybill-hub", ["WaybillHub", "WaybillModel", arguments, logging, lifecycle, signals]),
+        program("waybill-agent", ["WaybillAgent", "WaybillModel", arguments, logging, lifecycle, signals]),
+        program("waybill", ["WaybillAdmin", "WaybillModel", arguments, httpClient, logging]),
+
+        tests("WaybillModelTests", ["WaybillModel"]),
+        tests("WaybillWireTests", ["WaybillWire", "WaybillModel", crypto]),
+        tests("WaybillSocketTests", ["WaybillSocket", logging]),
+        tests("WaybillDatabaseTests", ["WaybillDatabase", grdb]),
+        tests("WaybillCaptureTests", ["WaybillCapture", "WaybillDatabase", grdb]),
+        tests("WaybillImportTests", ["WaybillImport", "WaybillCapture", "WaybillDatabase", grdb]),
+        tests("WaybillPlanTests", ["WaybillPlan", "WaybillJobs", "WaybillCapture", "WaybillDatabase", grdb]),
+        tests("WaybillPackageTests", ["WaybillPackage", "WaybillWire", "WaybillDatabase", crypto, grdb]),
+        tests("WaybillTransferTests", ["WaybillTransfer", "WaybillWire", "WaybillModel"]),
+        tests("WaybillApplyTests", ["WaybillApply", "WaybillPackage", "WaybillWire", "WaybillDatabase", crypto, grdb]),
+        tests("WaybillSessionsTests", ["WaybillSessions", "WaybillModel", "WaybillDatabase", grdb]),
+        tests("WaybillHubTests", ["WaybillHub", "WaybillModel", "WaybillWire", "WaybillSessions"]),
+        tests("WaybillAgentTests", ["WaybillAgent", "WaybillModel", "WaybillWire"]),
+        // Starts the built programs and looks at them from outside.
+        tests("WaybillSystemTests", ["WaybillModel", "WaybillDatabase", grdb]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,6 @@
+import ArgumentParser
+import AsyncHTTPClient
+@main
+struct Main {
+    static func main() {}
+}
