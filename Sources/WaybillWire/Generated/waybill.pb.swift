@@ -485,6 +485,12 @@ public nonisolated struct WireReport: @unchecked Sendable {
   /// Clears the value of `watermark`. Subsequent reads from it will return its default value.
   public mutating func clearWatermark() {_uniqueStorage()._watermark = nil}
 
+  /// Waiting can help (no space, no line, a locked database): the failure does not use up the try count.
+  public var transient: Bool {
+    get {_storage._transient}
+    set {_uniqueStorage()._transient = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1413,7 +1419,7 @@ nonisolated extension WireReports: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Report"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}incarnation\0\u{1}sequence\0\u{1}session\0\u{1}job\0\u{1}run\0\u{1}attempt\0\u{1}outcome\0\u{1}at\0\u{3}rows_changed\0\u{3}longest_lock_ms\0\u{1}message\0\u{1}watermark\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}incarnation\0\u{1}sequence\0\u{1}session\0\u{1}job\0\u{1}run\0\u{1}attempt\0\u{1}outcome\0\u{1}at\0\u{3}rows_changed\0\u{3}longest_lock_ms\0\u{1}message\0\u{1}watermark\0\u{1}transient\0")
 
   fileprivate class _StorageClass {
     var _id: Int64 = 0
@@ -1429,6 +1435,7 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     var _longestLockMs: Int64 = 0
     var _message: String = String()
     var _watermark: WireWatermark? = nil
+    var _transient: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1452,6 +1459,7 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       _longestLockMs = source._longestLockMs
       _message = source._message
       _watermark = source._watermark
+      _transient = source._transient
     }
   }
 
@@ -1483,6 +1491,7 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
         case 11: try { try decoder.decodeSingularInt64Field(value: &_storage._longestLockMs) }()
         case 12: try { try decoder.decodeSingularStringField(value: &_storage._message) }()
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._watermark) }()
+        case 14: try { try decoder.decodeSingularBoolField(value: &_storage._transient) }()
         default: break
         }
       }
@@ -1534,6 +1543,9 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       try { if let v = _storage._watermark {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
       } }()
+      if _storage._transient != false {
+        try visitor.visitSingularBoolField(value: _storage._transient, fieldNumber: 14)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1556,6 +1568,7 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
         if _storage._longestLockMs != rhs_storage._longestLockMs {return false}
         if _storage._message != rhs_storage._message {return false}
         if _storage._watermark != rhs_storage._watermark {return false}
+        if _storage._transient != rhs_storage._transient {return false}
         return true
       }
       if !storagesAreEqual {return false}

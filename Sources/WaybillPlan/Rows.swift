@@ -1,0 +1,146 @@
+import Foundation
+import GRDB
+import WaybillCapture
+import WaybillDatabase
+import WaybillJobs
+import WaybillModel
+
+/// One state of a job's rows: everything that HQ's tables said at a version.
+public struct Derivation: Sendable, Equatable {
+    public var job: JobID
+    public var version: Version
+    /// Random; names this derivation in this history and no other.
+    public var token: Int64
+    /// Whether this call found any difference to the derivation before.
+    public var hasChanges: Bool
+}
+
+/// A job whose queries HQ's tables do not satisfy, in words for the person who wrote either.
+public struct DerivationFault: Error, CustomStringConvertible {
+    public let job: JobID
+    public let detail: String
+    public var description: String { "job \(job): \(detail)" }
+}
+
+/// `rows.db`: derives what stores must hold and tells differences between versions.
+///
+/// Belongs to one thread: the publisher's. HQ's database is attached read-only, so deriving never keeps an ERP
+/// from writing; the change log's head is read in the same snapshot as the tables, so it is exact.
+public final class Rows {
+    let queue: DatabaseQueue
+    private let hqPath: String
+    private let random: () -> UInt64
+
+    /// - Parameter minimumEpoch: above every epoch that sessions of this hub have used; matters only when `rows.db`
+    ///   is new although the hub is not (it was lost or left out of a backup).
+    public init(path: String, hqPath: String, minimumEpoch: Int64, random: @escaping () -> UInt64) throws {
+        queue = try OpenDatabase.queue(at: path, label: "rows")
+        self.hqPath = hqPath
+        self.random = random
+        try queue.writeWithoutTransaction { db in
+            // A second copy of the rows for every purge would be the price of overwriting freed pages.
+            try db.execute(sql: "PRAGMA secure_delete = OFF")
+            try db.execute(sql: "ATTACH DATABASE ? AS hq", arguments: [Rows.readOnlyURI(hqPath)])
+            try RowsSchema.install(in: db)
+            try db.execute(
+                sql: "INSERT INTO meta (name, value) VALUES ('epoch', ?) ON CONFLICT (name) DO NOTHING",
+                arguments: [String(minimumEpoch)])
+        }
+    }
+
+    private static func readOnlyURI(_ path: String) -> String {
+        let allowed = CharacterSet.urlPathAllowed.subtracting(CharacterSet(charactersIn: "?#%"))
+        let escaped = path.addingPercentEncoding(withAllowedCharacters: allowed) ?? path
+        return "file:\(escaped)?mode=ro"
+    }
+
+    /// Brings the job's rows to the newest committed version of HQ's tables.
+    ///
+    /// Reads the change log first: when none of the job's inputs has changed since the last derivation, nothing
+    /// else is read and that derivation is returned. Otherwise the job's queries run into staging tables, and only
+    /// real differences become new row versions. One transaction: a crash leaves the derivation before.
+    public func derive(_ job: Job) throws -> Derivation {
+        let lineage = Lineage(hqPath: hqPath)
+        let isHistoryBroken = try lineage.check(in: queue)
+        if isHistoryBroken { try lineage.startEpoch(in: queue) }
+        if let current = try unchangedDerivation(of: job) { return current }
+
+        let shapes = RowsSchema.shapesText(job)
+        let queries = RowsSchema.queriesText(job)
+        let token = Int64(truncatingIfNeeded: random())
+        try raiseHeadAboveLastDerivation(of: job)
+        let derivation = try queue.writeWithoutTransaction { db in
+            var result: Derivation?
+            try db.inTransaction(.immediate) {
+                let epoch = Int64(try Lineage.value("epoch", in: db) ?? "1") ?? 1
+                let version = try ChangeLog.head(in: db, schema: "hq")
+                let before = try Row.fetchOne(db, sql: "SELECT * FROM job WHERE job = ?", arguments: [job.id.rawValue])
+                var floor: Int64 = before?["floor"] ?? version
+                if before?["shapes"] != shapes {
+                    // Rows of another shape cannot be compared: stores get the new tables whole.
+                    try forgetRows(of: job, in: db)
+                    floor = version
+                }
+                let changed = try Derive(job: job, version: version, db: db).run()
+                try db.execute(
+                    sql: """
+                        INSERT INTO job (job, epoch, version, token, shapes, queries, floor) VALUES (?, ?, ?, ?, ?, ?, ?)
+                        ON CONFLICT (job) DO UPDATE SET epoch = excluded.epoch, version = excluded.version,
+                            token = excluded.token, shapes = excluded.shapes, queries = excluded.queries,
+                            floor = excluded.floor
+                        """,
+                    arguments: [job.id.rawValue, epoch, version, token, shapes, queries, floor])
+                try db.execute(
+                    sql: "INSERT INTO derivation (job, token, epoch, version) VALUES (?, ?, ?, ?)",
+                    arguments: [job.id.rawValue, token, epoch, version])
+                try Lineage.set("lineage", String(token), in: db)
+                result = Derivation(
+                    job: job.id, version: Version(epoch: epoch, number: version), token: token, hasChanges: changed)
+                return .commit
+            }
+            return result
+        }
+        // After the commit: a crash between the two looks like a restored hq.db, which costs one more derivation.
+        try lineage.renew(String(token))
+        guard let derivation else { throw DerivationFault(job: job.id, detail: "was not derived") }
+        return derivation
+    }
+
+    /// The derivation at hand when neither HQ's inputs nor the job's definition have changed since.
+    private func unchangedDerivation(of job: Job) throws -> Derivation? {
+        try queue.read { db in
+            guard let row = try Row.fetchOne(db, sql: "SELECT * FROM job WHERE job = ?", arguments: [job.id.rawValue])
+            else { return nil }
+            let epoch = Int64(try Lineage.value("epoch", in: db) ?? "1") ?? 1
+            let version: Int64 = row["version"]
+            guard row["epoch"] == epoch, row["shapes"] == RowsSchema.shapesText(job),
+                row["queries"] == RowsSchema.queriesText(job)
+            else { return nil }
+            let changed = try ChangeLog.tablesChanged(after: version, in: db, schema: "hq")
+            guard changed.isDisjoint(with: job.inputs) else { return nil }
+            return Derivation(
+                job: job.id, version: Version(epoch: epoch, number: version), token: row["token"], hasChanges: false)
+        }
+    }
+
+    /// A derivation that differs from the one before must have a higher version, also when no HQ row has changed
+    /// (the definition has): row versions are told apart by it.
+    private func raiseHeadAboveLastDerivation(of job: Job) throws {
+        let (last, head) = try queue.read { db in
+            (
+                try Int64.fetchOne(db, sql: "SELECT version FROM job WHERE job = ?", arguments: [job.id.rawValue]),
+                try ChangeLog.head(in: db, schema: "hq")
+            )
+        }
+        guard let last, last >= head else { return }
+        try Lineage.writingHQ(hqPath) { db in _ = try ChangeLog.mark(atLeast: last, in: db) }
+    }
+
+    private func forgetRows(of job: Job, in db: Database) throws {
+        for subjob in job.subjobs {
+            try db.execute(sql: "DROP TABLE IF EXISTS \(RowsSchema.rowsTable(subjob.table))")
+            try db.execute(sql: "DELETE FROM scope_change WHERE table_name = ?", arguments: [subjob.table.name])
+        }
+        try db.execute(sql: "DELETE FROM member WHERE job = ?", arguments: [job.id.rawValue])
+    }
+}

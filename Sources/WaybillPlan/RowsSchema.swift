@@ -1,0 +1,106 @@
+import GRDB
+import WaybillDatabase
+import WaybillJobs
+import WaybillModel
+
+/// The tables of `rows.db`: what every store must hold, at every version that some store may still stand at.
+///
+/// Each row of a store table is kept with the versions between which it was true: visible at version v when
+/// `_born <= v < _died`. The content of a scope at any kept version, and the net difference between any two, are
+/// therefore plain queries; no log of changes has to be replayed, and cancelled sessions leave nothing to repair.
+enum RowsSchema {
+    /// `_died` of a row that is still true.
+    static let forever = Int64.max
+
+    static func install(in db: Database) throws {
+        try db.execute(
+            sql: """
+                -- epoch; lineage: the token that hq.db must hold, see Lineage.
+                CREATE TABLE IF NOT EXISTS meta (
+                    name TEXT PRIMARY KEY,
+                    value TEXT NOT NULL
+                ) WITHOUT ROWID;
+
+                -- What is derived at present. floor: versions below it cannot be told any more.
+                CREATE TABLE IF NOT EXISTS job (
+                    job TEXT PRIMARY KEY,
+                    epoch INTEGER NOT NULL,
+                    version INTEGER NOT NULL,
+                    token INTEGER NOT NULL,
+                    shapes TEXT NOT NULL,
+                    queries TEXT NOT NULL,
+                    floor INTEGER NOT NULL
+                ) WITHOUT ROWID;
+
+                -- Every derivation by its random token: a base is good only if this very history made it.
+                CREATE TABLE IF NOT EXISTS derivation (
+                    job TEXT NOT NULL,
+                    token INTEGER NOT NULL,
+                    epoch INTEGER NOT NULL,
+                    version INTEGER NOT NULL,
+                    PRIMARY KEY (job, token)
+                ) WITHOUT ROWID;
+
+                -- Which scopes a store sees in a table, by version like the rows themselves.
+                CREATE TABLE IF NOT EXISTS member (
+                    job TEXT NOT NULL,
+                    store_id TEXT NOT NULL,
+                    table_name TEXT NOT NULL,
+                    scope TEXT NOT NULL,
+                    _born INTEGER NOT NULL,
+                    _died INTEGER NOT NULL,
+                    PRIMARY KEY (job, store_id, table_name, scope, _born)
+                ) WITHOUT ROWID;
+
+                -- Versions at which something changed in a scope: tells "nothing new" without reading a row.
+                CREATE TABLE IF NOT EXISTS scope_change (
+                    table_name TEXT NOT NULL,
+                    scope TEXT NOT NULL,
+                    version INTEGER NOT NULL,
+                    PRIMARY KEY (table_name, scope, version)
+                ) WITHOUT ROWID;
+                """)
+    }
+
+    /// The name in `rows.db` of the versioned rows of a store table.
+    static func rowsTable(_ shape: TableShape) -> String { quoted("rows_" + shape.name) }
+
+    /// Makes the versioned table of a shape. A table of another shape must have been dropped before.
+    static func createRowsTable(_ shape: TableShape, in db: Database) throws {
+        let name = rowsTable(shape)
+        let key = shape.key.map(quoted).joined(separator: ", ")
+        try db.execute(
+            sql: """
+                CREATE TABLE IF NOT EXISTS \(name) (
+                    _scope TEXT NOT NULL,
+                    \(columnDeclarations(shape)),
+                    _born INTEGER NOT NULL,
+                    _died INTEGER NOT NULL,
+                    PRIMARY KEY (_scope, \(key), _born)
+                ) WITHOUT ROWID;
+                -- What came and what went after a version, in one scope: the whole cost of a delta.
+                CREATE INDEX IF NOT EXISTS \(quoted("born_" + shape.name)) ON \(name) (_scope, _born);
+                CREATE INDEX IF NOT EXISTS \(quoted("died_" + shape.name)) ON \(name) (_scope, _died)
+                    WHERE _died < \(forever);
+                """)
+    }
+
+    static func columnDeclarations(_ shape: TableShape) -> String {
+        shape.columns
+            .map { "\(quoted($0.name)) \($0.type.rawValue)\($0.isNullable ? "" : " NOT NULL")" }
+            .joined(separator: ",\n    ")
+    }
+
+    /// All tables of a job in one line each: when it changes, rows of before cannot be compared with rows of after.
+    static func shapesText(_ job: Job) -> String {
+        job.subjobs.map { subjob in
+            let columns = subjob.table.columns.map { "\($0.name) \($0.type.rawValue)\($0.isNullable ? "?" : "")" }
+            return "\(subjob.table.name)(\(columns.joined(separator: ", "))) key \(subjob.table.key.joined(separator: ", "))"
+        }.joined(separator: "\n")
+    }
+
+    /// All queries of a job: when they change, the job is derived anew although no HQ row has changed.
+    static func queriesText(_ job: Job) -> String {
+        (job.prepare + job.subjobs.flatMap { [$0.rows, $0.members] }).joined(separator: "\n;\n")
+    }
+}

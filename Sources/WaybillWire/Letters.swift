@@ -1,0 +1,139 @@
+import SwiftProtobuf
+import WaybillModel
+
+/// A message that the other side must not have sent: what was wrong with it, in words.
+public struct LetterFault: Error, Hashable, CustomStringConvertible {
+    public let description: String
+    public init(_ description: String) { self.description = description }
+}
+
+/// The version of the protocol that this program speaks.
+public let protocolVersion: UInt32 = 1
+
+/// What an agent says, checked.
+public struct AgentLetter: Hashable, Sendable {
+    public var store: StoreID
+    public var incarnation: Incarnation
+    public var body: Body
+
+    public enum Body: Hashable, Sendable {
+        case hello(Hello)
+        case request(session: SessionID, run: Int, attempt: Int)
+        case chunkRequest(package: PackageID, index: Int)
+        case reports([StoreReport])
+    }
+
+    /// Who I am and where I stand.
+    public struct Hello: Hashable, Sendable {
+        public var agentVersion: String
+        public var sequence: Int64
+        public var watermarks: [JobID: Watermark]
+        public var freeBytes: Int64
+        public var progress: Progress?
+
+        public init(
+            agentVersion: String, sequence: Int64, watermarks: [JobID: Watermark], freeBytes: Int64, progress: Progress?
+        ) {
+            self.agentVersion = agentVersion
+            self.sequence = sequence
+            self.watermarks = watermarks
+            self.freeBytes = freeBytes
+            self.progress = progress
+        }
+    }
+
+    /// A download under way, in compressed bytes.
+    public struct Progress: Hashable, Sendable {
+        public var session: SessionID
+        public var bytesDone: Int64
+        public var bytesTotal: Int64
+
+        public init(session: SessionID, bytesDone: Int64, bytesTotal: Int64) {
+            self.session = session
+            self.bytesDone = bytesDone
+            self.bytesTotal = bytesTotal
+        }
+    }
+
+    public init(store: StoreID, incarnation: Incarnation, body: Body) {
+        self.store = store
+        self.incarnation = incarnation
+        self.body = body
+    }
+}
+
+/// What a hub says, checked.
+public enum HubLetter: Hashable, Sendable {
+    case welcome(Welcome)
+    case grant(Grant)
+    case notGranted(session: SessionID, run: Int, reason: String)
+    case chunk(package: PackageID, index: Int, data: [UInt8])
+    case noChunk(package: PackageID, index: Int, reason: String)
+    case acknowledgement([ReportName])
+    case cancel(CancelOrder)
+    case refused(reason: String)
+    case regressed(counter: Int64)
+
+    /// What there is for a store.
+    public struct Welcome: Hashable, Sendable {
+        public var hubRun: UInt64
+        public var hubTime: Timestamp
+        public var offers: [Offer]
+        public var cancels: [CancelOrder]
+        public var helloSeconds: Int
+
+        public init(hubRun: UInt64, hubTime: Timestamp, offers: [Offer], cancels: [CancelOrder], helloSeconds: Int) {
+            self.hubRun = hubRun
+            self.hubTime = hubTime
+            self.offers = offers
+            self.cancels = cancels
+            self.helloSeconds = helloSeconds
+        }
+    }
+
+    /// A session the store may ask for.
+    public struct Offer: Hashable, Sendable {
+        public var session: SessionID
+        public var run: Int
+        public var job: JobID
+        /// Compressed size.
+        public var bytes: Int64
+
+        public init(session: SessionID, run: Int, job: JobID, bytes: Int64) {
+            self.session = session
+            self.run = run
+            self.job = job
+            self.bytes = bytes
+        }
+    }
+
+    /// Leave to download and apply.
+    public struct Grant: Hashable, Sendable {
+        public var session: SessionID
+        public var run: Int
+        public var attempt: Int
+        public var manifest: [UInt8]
+        public var signature: [UInt8]
+
+        public init(session: SessionID, run: Int, attempt: Int, manifest: [UInt8], signature: [UInt8]) {
+            self.session = session
+            self.run = run
+            self.attempt = attempt
+            self.manifest = manifest
+            self.signature = signature
+        }
+    }
+
+    /// A run of a session that the store shall promise never to apply.
+    public struct CancelOrder: Hashable, Sendable {
+        public var session: SessionID
+        public var job: JobID
+        public var run: Int
+
+        public init(session: SessionID, job: JobID, run: Int) {
+            self.session = session
+            self.job = job
+            self.run = run
+        }
+    }
+}
