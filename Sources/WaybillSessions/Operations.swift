@@ -1,0 +1,183 @@
+import Foundation
+import GRDB
+import WaybillDatabase
+import WaybillModel
+
+/// `hub.db`. Written by the hub's wire thread and, for session headers and stores, by its publisher and
+/// administrators; every commit is durable before anything is answered.
+public final class Operations: Sendable {
+    public let pool: DatabasePool
+
+    public init(path: String) throws {
+        pool = try OpenDatabase.pool(at: path, label: "hub")
+        try OperationsSchema.migrator.migrate(pool)
+    }
+
+    /// One durable transaction.
+    public func write<T>(_ body: (Database) throws -> T) throws -> T {
+        try pool.write(body)
+    }
+
+    public func read<T>(_ body: (Database) throws -> T) throws -> T {
+        try pool.read(body)
+    }
+}
+
+/// The header of a session as it is kept.
+public struct SessionRecord: Hashable, Sendable {
+    public var id: SessionID
+    public var job: JobID
+    /// `full` when it was asked for whole; else what its packages are: `full` only when all of them are.
+    public var kind: PackageKind
+    public var status: SessionStatus
+    public var version: Version
+    /// Of the derivation that it distributes.
+    public var token: Int64
+    public var createdAt: Timestamp
+    /// Rows in its packages, each counted once however many stores share it.
+    public var rows: Int64
+    /// Compressed bytes of its packages, each counted once.
+    public var bytes: Int64
+    public var message: String
+}
+
+extension SessionRecord {
+    init?(_ row: Row) {
+        guard let id = SessionID(row["id"]), let job = JobID(row["job"]),
+            let status = SessionStatus(rawValue: row["status"])
+        else { return nil }
+        self.id = id
+        self.job = job
+        self.kind = PackageKind(rawValue: row["kind"]) ?? .delta
+        self.status = status
+        self.version = Version(epoch: row["epoch"], number: row["version"])
+        self.token = row["token"]
+        self.createdAt = Timestamp(milliseconds: row["created_at"])
+        self.rows = row["rows"]
+        self.bytes = row["bytes"]
+        self.message = row["message"]
+    }
+
+    /// Begins a session with a number and a name of its own, status `Started`.
+    public static func create(
+        job: JobID, kind: PackageKind, at now: Timestamp, random: UInt64, in db: Database
+    ) throws -> SessionID {
+        // The number comes from AUTOINCREMENT; the name needs it, so the row is written in two steps.
+        try db.execute(
+            sql: "INSERT INTO session (id, job, kind, status, created_at) VALUES (?, ?, ?, 'Started', ?)",
+            arguments: ["new-\(random)", job.rawValue, kind.rawValue, now.milliseconds])
+        let id = SessionID(number: db.lastInsertedRowID, random: random)
+        try db.execute(sql: "UPDATE session SET id = ? WHERE number = ?", arguments: [id.rawValue, id.number])
+        return id
+    }
+
+    public static func find(_ id: SessionID, in db: Database) throws -> SessionRecord? {
+        try Row.fetchOne(db, sql: "SELECT * FROM session WHERE id = ?", arguments: [id.rawValue]).flatMap(SessionRecord.init)
+    }
+
+    public static func find(number: Int64, in db: Database) throws -> SessionRecord? {
+        try Row.fetchOne(db, sql: "SELECT * FROM session WHERE number = ?", arguments: [number]).flatMap(SessionRecord.init)
+    }
+
+    /// Sessions left `Started` by a hub that died while building.
+    public static func unfinished(in db: Database) throws -> [SessionRecord] {
+        try Row.fetchAll(db, sql: "SELECT * FROM session WHERE status = 'Started'").compactMap(SessionRecord.init)
+    }
+
+    public func save(in db: Database) throws {
+        try db.execute(
+            sql: """
+                UPDATE session SET kind = ?, status = ?, epoch = ?, version = ?, token = ?, rows = ?, bytes = ?, message = ?
+                WHERE id = ?
+                """,
+            arguments: [
+                kind.rawValue, status.rawValue, version.epoch, version.number, token, rows, bytes, message, id.rawValue,
+            ])
+    }
+
+    /// The highest epoch that any session was of; a new `rows.db` must begin above it.
+    public static func highestEpoch(in db: Database) throws -> Int64 {
+        try Int64.fetchOne(db, sql: "SELECT max(epoch) FROM session") ?? 0
+    }
+}
+
+/// A line of the session list.
+public struct SessionLine: Sendable {
+    public var session: SessionRecord
+    /// How many deliveries show which status.
+    public var deliveries: [DeliveryStatus: Int]
+}
+
+/// What to list.
+public struct SessionFilter: Sendable {
+    public var job: String?
+    /// A header's status, or one that at least one delivery shows.
+    public var status: String?
+    public var since: Timestamp?
+    public var includesNoData: Bool
+    /// Lines at most, newest first.
+    public var limit: Int
+
+    public init(job: String? = nil, status: String? = nil, since: Timestamp? = nil, includesNoData: Bool, limit: Int) {
+        self.job = job
+        self.status = status
+        self.since = since
+        self.includesNoData = includesNoData
+        self.limit = limit
+    }
+}
+
+public enum SessionList {
+    /// The newest sessions that the filter lets through, newest first, each with its roll-up.
+    public static func lines(_ filter: SessionFilter, in db: Database) throws -> [SessionLine] {
+        // Walks the table backwards by its rowid and stops at the limit; delivery_status answers the EXISTS.
+        let rows = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT * FROM session
+                WHERE (:job IS NULL OR job = :job)
+                    AND (:since IS NULL OR created_at >= :since)
+                    AND (:all OR :status = 'NoData' OR status <> 'NoData')
+                    AND (:status IS NULL OR status = :status OR EXISTS (
+                        SELECT 1 FROM delivery WHERE delivery.session = session.number AND delivery.status = :status))
+                ORDER BY number DESC
+                LIMIT :limit
+                """,
+            arguments: [
+                "job": filter.job, "since": filter.since?.milliseconds, "all": filter.includesNoData,
+                "status": filter.status, "limit": filter.limit,
+            ])
+        return try rows.compactMap(SessionRecord.init).map { session in
+            SessionLine(session: session, deliveries: try rollUp(session.id, in: db))
+        }
+    }
+
+    /// Counts by status. Index delivery_status only.
+    public static func rollUp(_ id: SessionID, in db: Database) throws -> [DeliveryStatus: Int] {
+        var counts: [DeliveryStatus: Int] = [:]
+        let rows = try Row.fetchAll(
+            db, sql: "SELECT status, count(*) AS count FROM delivery WHERE session = ? GROUP BY status",
+            arguments: [id.number])
+        for row in rows {
+            if let status = DeliveryStatus(rawValue: row["status"]) { counts[status] = row["count"] }
+        }
+        return counts
+    }
+
+    /// The newest failures, for `status`.
+    public static func failures(limit: Int, in db: Database) throws -> [Delivery] {
+        // Index delivery_failed, backwards.
+        let rows = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT session_id, store_id FROM delivery
+                WHERE status IN ('DownloadFailed', 'ApplyFailed', 'Suspended')
+                ORDER BY session DESC LIMIT ?
+                """,
+            arguments: [limit])
+        return try rows.compactMap { row in
+            guard let session = SessionID(row["session_id"]), let store = StoreID(row["store_id"]) else { return nil }
+            return try DeliveryRecord.find(session, store, in: db)
+        }
+    }
+}

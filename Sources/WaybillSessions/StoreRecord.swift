@@ -1,0 +1,162 @@
+import Foundation
+import GRDB
+import WaybillModel
+
+/// Whether a store may speak to the hub.
+public enum StoreState: String, Sendable {
+    /// Added, its code not used yet.
+    case pending
+    case active
+    case retired
+}
+
+/// A store as the hub keeps it.
+public struct StoreRecord: Hashable, Sendable {
+    public var id: StoreID
+    public var state: StoreState
+    /// The agent's CURVE key, 32 bytes; nil until it has enrolled.
+    public var publicKey: [UInt8]?
+    public var machine: String
+    public var agentVersion: String
+    /// The newest incarnation heard of; counter 0 before the first.
+    public var incarnation: Incarnation
+    /// The newest durable change heard of in that incarnation.
+    public var sequence: Int64
+    public var lastSeen: Timestamp?
+    public var message: String
+
+    init?(_ row: Row) {
+        guard let id = StoreID(row["store_id"]), let state = StoreState(rawValue: row["state"]) else { return nil }
+        self.id = id
+        self.state = state
+        publicKey = (row["public_key"] as Data?).map { [UInt8]($0) }
+        machine = row["machine"]
+        agentVersion = row["agent_version"]
+        incarnation = Incarnation(counter: row["counter"], random: UInt64(bitPattern: row["random"] as Int64))
+        sequence = row["sequence"]
+        lastSeen = timestamp(row["last_seen"])
+        message = row["message"]
+    }
+
+    public static func find(_ id: StoreID, in db: Database) throws -> StoreRecord? {
+        try Row.fetchOne(db, sql: "SELECT * FROM store WHERE store_id = ?", arguments: [id.rawValue]).flatMap(StoreRecord.init)
+    }
+
+    public static func all(in db: Database) throws -> [StoreRecord] {
+        try Row.fetchAll(db, sql: "SELECT * FROM store ORDER BY store_id").compactMap(StoreRecord.init)
+    }
+
+    /// Writes what the wire thread learns of a store.
+    public func saveContact(in db: Database) throws {
+        try db.execute(
+            sql: """
+                UPDATE store SET agent_version = ?, counter = ?, random = ?, sequence = ?, last_seen = ?, message = ?
+                WHERE store_id = ?
+                """,
+            arguments: [
+                agentVersion, incarnation.counter, Int64(bitPattern: incarnation.random), sequence,
+                lastSeen?.milliseconds, message, id.rawValue,
+            ])
+    }
+
+    /// The watermarks the store last told.
+    public static func positions(of store: StoreID, in db: Database) throws -> [JobID: Watermark] {
+        let rows = try Row.fetchAll(db, sql: "SELECT * FROM position WHERE store_id = ?", arguments: [store.rawValue])
+        var positions: [JobID: Watermark] = [:]
+        for row in rows {
+            if let job = JobID(row["job"]), let mark = watermark(row) { positions[job] = mark }
+        }
+        return positions
+    }
+
+    /// Replaces the watermarks of a store by what it says now.
+    public static func savePositions(_ positions: [JobID: Watermark], of store: StoreID, in db: Database) throws {
+        try db.execute(sql: "DELETE FROM position WHERE store_id = ?", arguments: [store.rawValue])
+        for (job, mark) in positions {
+            try db.execute(
+                sql: "INSERT INTO position (store_id, job, epoch, version, session) VALUES (?, ?, ?, ?, ?)",
+                arguments: [
+                    store.rawValue, job.rawValue, mark.version.epoch, mark.version.number, mark.session.rawValue,
+                ])
+        }
+    }
+}
+
+/// Why an enrolment was refused, in the words that both logs show.
+public struct EnrolmentRefusal: Error, Hashable, CustomStringConvertible {
+    public let description: String
+}
+
+/// Adding, enrolling and retiring stores.
+public enum Enrolment {
+    /// Adds the store, or gives a known one a new code; earlier unused codes of it become void.
+    /// - Parameter secretHash: SHA-256 of the code's secret; the secret itself is not kept.
+    public static func add(
+        _ store: StoreID, secretHash: [UInt8], at now: Timestamp, expiresAt: Timestamp, in db: Database
+    ) throws {
+        try db.execute(
+            sql: """
+                INSERT INTO store (store_id, state, added_at) VALUES (?, 'pending', ?)
+                ON CONFLICT (store_id) DO UPDATE
+                    SET state = CASE state WHEN 'retired' THEN 'pending' ELSE state END,
+                        public_key = CASE state WHEN 'retired' THEN NULL ELSE public_key END,
+                        retired_at = NULL
+                """,
+            arguments: [store.rawValue, now.milliseconds])
+        try db.execute(
+            sql: "DELETE FROM enrolment WHERE store_id = ? AND used_at IS NULL", arguments: [store.rawValue])
+        try db.execute(
+            sql: "INSERT INTO enrolment (secret_sha256, store_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
+            arguments: [Data(secretHash), store.rawValue, now.milliseconds, expiresAt.milliseconds])
+    }
+
+    /// Uses a code. The same code with the same key may come again, for the answer may have been lost.
+    /// - Throws: ``EnrolmentRefusal``.
+    public static func use(
+        store: StoreID, secretHash: [UInt8], publicKey: [UInt8], machine: String, at now: Timestamp, in db: Database
+    ) throws {
+        guard let row = try Row.fetchOne(
+            db, sql: "SELECT * FROM enrolment WHERE secret_sha256 = ?", arguments: [Data(secretHash)])
+        else { throw EnrolmentRefusal(description: "the enrolment code is not known here; ask for a new one") }
+        guard row["store_id"] == store.rawValue else {
+            throw EnrolmentRefusal(description: "the enrolment code is for another store than \(store)")
+        }
+        guard let record = try StoreRecord.find(store, in: db), record.state != .retired else {
+            throw EnrolmentRefusal(description: "store \(store) is retired; add it again for a new code")
+        }
+        if let usedKey: Data = row["public_key"] {
+            guard [UInt8](usedKey) == publicKey, record.publicKey == publicKey else {
+                throw EnrolmentRefusal(
+                    description: "the enrolment code of store \(store) has been used already; ask for a new one")
+            }
+            return
+        }
+        guard now.milliseconds <= row["expires_at"] else {
+            throw EnrolmentRefusal(description: "the enrolment code of store \(store) has expired; ask for a new one")
+        }
+        let owner = try String.fetchOne(
+            db, sql: "SELECT store_id FROM store WHERE public_key = ? AND store_id <> ?",
+            arguments: [Data(publicKey), store.rawValue])
+        if let owner { throw EnrolmentRefusal(description: "this key is that of store \(owner) already") }
+        try db.execute(
+            sql: "UPDATE enrolment SET used_at = ?, public_key = ? WHERE secret_sha256 = ?",
+            arguments: [now.milliseconds, Data(publicKey), Data(secretHash)])
+        // A machine that enrols anew is a new machine: what the old one had reached says nothing about it.
+        try db.execute(
+            sql: """
+                UPDATE store SET state = 'active', public_key = ?, machine = ?, enrolled_at = ?, counter = 0, random = 0,
+                    sequence = 0, message = ''
+                WHERE store_id = ?
+                """,
+            arguments: [Data(publicKey), machine, now.milliseconds, store.rawValue])
+        try db.execute(sql: "DELETE FROM position WHERE store_id = ?", arguments: [store.rawValue])
+    }
+
+    /// Ends a store's right to connect. Its open deliveries stay listed, off offer.
+    public static func retire(_ store: StoreID, at now: Timestamp, in db: Database) throws {
+        try db.execute(
+            sql: "UPDATE store SET state = 'retired', public_key = NULL, retired_at = ? WHERE store_id = ?",
+            arguments: [now.milliseconds, store.rawValue])
+        try db.execute(sql: "DELETE FROM enrolment WHERE store_id = ? AND used_at IS NULL", arguments: [store.rawValue])
+    }
+}
