@@ -1,6 +1,6 @@
-import Hummingbird
-import Yams
 import GRDB
 import Crypto
 import ServiceLifecycle
 import Logging
+import Hummingbird
+import Yams

@@ -189,6 +189,14 @@ extension Delivery {
         }
     }
 
+    /// The number of the attempt that the store shall make next, or is making.
+    public var nextAttempt: Int {
+        switch told.standing?.outcome {
+        case .downloadFailed, .applyFailed: told.attempts + 1
+        default: max(1, told.attempts)
+        }
+    }
+
     /// Only the store can tell how the cancel ended.
     public var awaitsCancelAnswer: Bool {
         guard cancelAskedAt != nil, isGranted, !isRevokedByHub else { return false }

@@ -39,6 +39,20 @@ public struct SessionRecord: Hashable, Sendable {
     /// Compressed bytes of its packages, each counted once.
     public var bytes: Int64
     public var message: String
+    public var request: SessionRequest
+}
+
+/// What somebody asked a session to do.
+public struct SessionRequest: Hashable, Sendable, Codable {
+    /// Everything, whatever the stores have.
+    public var isFull: Bool
+    /// Only these; nil for all.
+    public var stores: [String]?
+
+    public init(isFull: Bool, stores: [String]?) {
+        self.isFull = isFull
+        self.stores = stores
+    }
 }
 
 extension SessionRecord {
@@ -56,16 +70,23 @@ extension SessionRecord {
         self.rows = row["rows"]
         self.bytes = row["bytes"]
         self.message = row["message"]
+        let request = try? JSONDecoder().decode(SessionRequest.self, from: Data((row["request"] as String).utf8))
+        self.request = request ?? SessionRequest(isFull: false, stores: nil)
     }
 
     /// Begins a session with a number and a name of its own, status `Started`.
     public static func create(
-        job: JobID, kind: PackageKind, at now: Timestamp, random: UInt64, in db: Database
+        job: JobID, request: SessionRequest, at now: Timestamp, random: UInt64, in db: Database
     ) throws -> SessionID {
         // The number comes from AUTOINCREMENT; the name needs it, so the row is written in two steps.
         try db.execute(
-            sql: "INSERT INTO session (id, job, kind, status, created_at) VALUES (?, ?, ?, 'Started', ?)",
-            arguments: ["new-\(random)", job.rawValue, kind.rawValue, now.milliseconds])
+            sql: """
+                INSERT INTO session (id, job, kind, status, created_at, request) VALUES (?, ?, ?, 'Started', ?, ?)
+                """,
+            arguments: [
+                "new-\(random)", job.rawValue, request.isFull ? PackageKind.full.rawValue : PackageKind.delta.rawValue,
+                now.milliseconds, String(decoding: try JSONEncoder().encode(request), as: UTF8.self),
+            ])
         let id = SessionID(number: db.lastInsertedRowID, random: random)
         try db.execute(sql: "UPDATE session SET id = ? WHERE number = ?", arguments: [id.rawValue, id.number])
         return id

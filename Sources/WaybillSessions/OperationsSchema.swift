@@ -53,7 +53,9 @@ enum OperationsSchema {
                         created_at INTEGER NOT NULL,
                         rows INTEGER NOT NULL DEFAULT 0,
                         bytes INTEGER NOT NULL DEFAULT 0,
-                        message TEXT NOT NULL DEFAULT ''
+                        message TEXT NOT NULL DEFAULT '',
+                        -- What was asked for, so that a build cut short can be begun again: JSON.
+                        request TEXT NOT NULL DEFAULT '{}'
                     );
                     CREATE INDEX session_by_job ON session (job, number);
 

@@ -74,6 +74,7 @@ extension HubLetter {
                 wire.run = Int32(clamping: offer.run)
                 wire.job = offer.job.rawValue
                 wire.bytes = offer.bytes
+                wire.attempt = Int32(clamping: offer.attempt)
                 return wire
             }
             wire.welcome.cancels = welcome.cancels.map(WireCancel.init)
@@ -165,7 +166,7 @@ extension HubLetter.Welcome {
             offers.append(
                 HubLetter.Offer(
                     session: try checkedSession(offer.session), run: try checkedCount(offer.run, "run"), job: job,
-                    bytes: offer.bytes))
+                    bytes: max(0, offer.bytes), attempt: try checkedCount(offer.attempt, "attempt")))
         }
         cancels = []
         for cancel in wire.cancels { cancels.append(try HubLetter.CancelOrder(checking: cancel)) }

@@ -98,12 +98,15 @@ public enum HubLetter: Hashable, Sendable {
         public var job: JobID
         /// Compressed size.
         public var bytes: Int64
+        /// The number of the attempt to make: 1, or one more than the last one that failed.
+        public var attempt: Int
 
-        public init(session: SessionID, run: Int, job: JobID, bytes: Int64) {
+        public init(session: SessionID, run: Int, job: JobID, bytes: Int64, attempt: Int) {
             self.session = session
             self.run = run
             self.job = job
             self.bytes = bytes
+            self.attempt = attempt
         }
     }
 

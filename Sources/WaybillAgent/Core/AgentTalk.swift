@@ -1,0 +1,159 @@
+import WaybillModel
+import WaybillTransfer
+import WaybillWire
+
+/// Hello, offers, cancels, acknowledgements: the conversation itself.
+extension AgentCore {
+    /// Reports are sent again when they are not acknowledged within this.
+    static let reportPatience: Int64 = 10_000
+    /// A request for a session is sent again when it is not answered within this.
+    static let requestPatience: Int64 = 10_000
+    /// Hellos missed by the hub before the connection counts as dead and is made anew.
+    static let silentHellos: Int64 = 3
+    /// How long a refused agent stays quiet before it tries again.
+    static let refusedPause: Int64 = 30_000
+
+    mutating func connected(now: Timestamp) {
+        isConnected = true
+        heardAt = now
+        helloDue = now
+        reportsSent = []
+        task?.fetch?.lineChanged()
+    }
+
+    mutating func disconnected() {
+        isConnected = false
+        offers = []
+    }
+
+    /// Says Hello within so many milliseconds, unless that is due anyway.
+    mutating func hurryHello(within spread: Int64, now: Timestamp) {
+        let due = now + jitter.next(below: spread)
+        helloDue = helloDue.map { min($0, due) } ?? due
+    }
+
+    mutating func receive(_ letter: HubLetter, now: Timestamp, _ effects: inout [AgentEffect]) {
+        heardAt = now
+        switch letter {
+        case .welcome(let welcome): take(welcome, now: now, &effects)
+        case .grant(let grant): granted(grant, now: now, &effects)
+        case .notGranted(let session, let run, let reason):
+            guard let task, task.name == RunName(session, run), case .requesting = task.phase else { return }
+            effects.append(.log("session \(session) was not granted: \(reason)", isProblem: false))
+            drop(discarding: false, &effects)
+            offers.removeAll { $0.session == session }
+        case .chunk(let package, let index, let data):
+            guard let fetch = task?.fetch, fetch.package == package, fetch.wants(index) else { return }
+            effects.append(.storeChunk(package, index: index, data: data))
+        case .noChunk(let package, _, let reason):
+            guard let task, task.fetch?.package == package, task.phase == .fetching else { return }
+            effects.append(.log("the hub has no chunk for us (\(reason)); asking for the session again", isProblem: false))
+            self.task?.phase = .requesting(now)
+            sendRequest(&effects)
+        case .acknowledgement(let names): acknowledged(names, &effects)
+        case .cancel(let order): cancel(order, &effects)
+        case .refused(let reason):
+            effects.append(.log("the hub refuses this store: \(reason)", isProblem: true))
+            offers = []
+            helloDue = now + AgentCore.refusedPause
+        case .regressed(let counter):
+            guard counter >= stored.incarnation.counter else { return }
+            effects.append(
+                .log("the hub knows a later life of this store's database; starting a new incarnation", isProblem: true))
+            drop(discarding: false, &effects)
+            offers = []
+            effects.append(.raiseIncarnation(above: counter))
+            hurryHello(within: 1, now: now)
+        }
+    }
+
+    private mutating func take(_ welcome: HubLetter.Welcome, now: Timestamp, _ effects: inout [AgentEffect]) {
+        helloSeconds = welcome.helloSeconds
+        offers = welcome.offers
+        if hubRun != welcome.hubRun {
+            // Another hub process: what the last one granted is void. Stored chunks stay; leave is asked for again.
+            if hubRun != nil, let task, task.phase == .fetching || task.phase == .opening || task.phase == .unpacking {
+                self.task?.phase = .requesting(now)
+                sendRequest(&effects)
+            }
+            hubRun = welcome.hubRun
+        }
+        for order in welcome.cancels { cancel(order, &effects) }
+        guard let task, task.phase != .applying else { return }
+        if !offers.contains(where: { $0.session == task.offer.session && $0.run == task.offer.run }) {
+            effects.append(.log("session \(task.offer.session) is no longer on offer; dropped", isProblem: false))
+            drop(discarding: true, &effects)
+        }
+    }
+
+    private mutating func acknowledged(_ names: [ReportName], _ effects: inout [AgentEffect]) {
+        for report in stored.outbox where names.contains(report.name) {
+            cancelsRecorded.remove(RunName(report.session, report.run))
+        }
+        reportsSent.subtract(names)
+        effects.append(.acknowledge(names))
+    }
+
+    private mutating func cancel(_ order: HubLetter.CancelOrder, _ effects: inout [AgentEffect]) {
+        let name = RunName(order.session, order.run)
+        offers.removeAll { $0.session == order.session && $0.run == order.run }
+        if let task, task.name == name {
+            if task.phase == .applying {
+                // The store's transaction decides: either it commits first, or the promise does.
+                effects.append(.stopApplying)
+            } else {
+                drop(discarding: true, &effects)
+            }
+        }
+        guard cancelsRecorded.insert(name).inserted else { return }
+        effects.append(.recordCancel(order))
+    }
+
+    // MARK: what is due
+
+    /// Everything that time or the newest event makes due.
+    mutating func proceed(now: Timestamp, _ effects: inout [AgentEffect]) {
+        guard isConnected else { return }
+        if let heardAt, now - heardAt > AgentCore.silentHellos * Int64(helloSeconds) * 1000 {
+            effects.append(.log("nothing heard from the hub for \((now - heardAt) / 1000) s; connecting anew", isProblem: true))
+            self.heardAt = now
+            effects.append(.reconnect)
+            return
+        }
+        startNextTask(now: now, &effects)
+        continueTask(now: now, &effects)
+        sendReports(now: now, &effects)
+        sendHello(now: now, &effects)
+    }
+
+    private mutating func sendHello(now: Timestamp, _ effects: inout [AgentEffect]) {
+        guard let due = helloDue, due <= now else { return }
+        let interval = Int64(helloSeconds) * 1000
+        // ±20 %, so that stores which started together do not stay together.
+        helloDue = now + (interval - interval / 5 + jitter.next(below: 2 * interval / 5 + 1))
+        var progress: AgentLetter.Progress?
+        if let task, let fetch = task.fetch {
+            progress = AgentLetter.Progress(
+                session: task.offer.session, bytesDone: fetch.bytesDone, bytesTotal: fetch.totalBytes)
+        }
+        let hello = AgentLetter.Hello(
+            agentVersion: settings.agentVersion, sequence: stored.sequence, watermarks: stored.watermarks,
+            freeBytes: freeBytes, progress: progress)
+        effects.append(.send(letter(.hello(hello))))
+    }
+
+    private mutating func sendReports(now: Timestamp, _ effects: inout [AgentEffect]) {
+        guard !stored.outbox.isEmpty else { return }
+        let isOverdue = reportsSentAt.map { now - $0 >= AgentCore.reportPatience } ?? true
+        if isOverdue { reportsSent = [] }
+        let unsent = stored.outbox.filter { !reportsSent.contains($0.name) }.prefix(Limits.reportsMax)
+        guard !unsent.isEmpty else { return }
+        reportsSentAt = now
+        reportsSent.formUnion(unsent.map(\.name))
+        effects.append(.send(letter(.reports(Array(unsent)))))
+    }
+
+    func letter(_ body: AgentLetter.Body) -> AgentLetter {
+        AgentLetter(store: store, incarnation: stored.incarnation, body: body)
+    }
+}

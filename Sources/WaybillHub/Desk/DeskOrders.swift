@@ -1,0 +1,105 @@
+import WaybillModel
+import WaybillSessions
+import WaybillWire
+
+/// What the hub's own side wants of a store: a new session, a cancel, a rerun.
+extension Desk {
+    /// Takes a new delivery in and lets it take the place of older ones that are still under way.
+    mutating func offer(_ delivery: Delivery, now: Timestamp, _ effects: inout [DeskEffect]) {
+        effects.append(.saveDelivery(delivery))
+        guard !delivery.isNoData else { return }
+        for older in deliveries.values.sorted(by: { $0.session.number < $1.session.number })
+        where older.job == delivery.job && older.session.number < delivery.session.number && !older.status.isFinal {
+            var superseded = older
+            superseded.supersededBy = delivery.session
+            deliveries[older.session] = superseded
+            effects.append(.saveDelivery(superseded))
+        }
+        deliveries[delivery.session] = delivery
+        welcome(now: now, &effects)
+    }
+
+    mutating func prepared(
+        _ session: SessionID, _ outcome: Preparation, now: Timestamp, _ effects: inout [DeskEffect]
+    ) {
+        preparing.remove(session)
+        guard var delivery = deliveries[session], delivery.isOnOffer else { return }
+        switch outcome {
+        case .package(let package):
+            delivery.package = package
+            delivery.note = ""
+        case .covered(let why):
+            delivery.isNoData = true
+            delivery.note = why
+        case .failed(let why):
+            // Shown, and tried again at the store's next hello.
+            delivery.note = why
+            effects.append(.log("store \(record.id), session \(session): \(why)", isProblem: true))
+        }
+        deliveries[session] = delivery
+        effects.append(.saveDelivery(delivery))
+        if case .package = outcome { welcome(now: now, &effects) }
+    }
+
+    mutating func cancel(_ given: Delivery, reason: String, now: Timestamp, _ effects: inout [DeskEffect]) {
+        var delivery = deliveries[given.session] ?? given
+        let answer = delivery.cancel(reason: reason, at: now)
+        deliveries[delivery.session] = delivery
+        effects.append(.saveDelivery(delivery))
+        effects.append(.answerCancel(answer))
+        if delivery.awaitsCancelAnswer, let peer {
+            let order = HubLetter.CancelOrder(session: delivery.session, job: delivery.job, run: delivery.run)
+            effects.append(.send(peer.routing, .cancel(order)))
+        }
+    }
+
+    mutating func rerun(_ given: Delivery, now: Timestamp, _ effects: inout [DeskEffect]) {
+        var delivery = deliveries[given.session] ?? given
+        if let refusal = rerunRefusal(delivery) {
+            effects.append(.answerRerun(refusal: refusal))
+            return
+        }
+        delivery.rerun(package: nil)
+        deliveries[delivery.session] = delivery
+        preparing.remove(delivery.session)
+        effects.append(.saveDelivery(delivery))
+        effects.append(.answerRerun(refusal: nil))
+        if peer != nil {
+            welcome(now: now, &effects)
+        } else if preparing.insert(delivery.session).inserted {
+            let position = positions[delivery.job]
+            effects.append(
+                .prepare(delivery.session, base: position, isRepair: position?.session == delivery.session))
+        }
+    }
+
+    /// A rerun never takes a store back: what is newer, applied or on its way, stands.
+    private func rerunRefusal(_ delivery: Delivery) -> String? {
+        if delivery.isOnOffer { return "it is \(delivery.status.rawValue) and on its way already" }
+        if delivery.awaitsCancelAnswer { return "the store has not answered the cancel yet" }
+        let newer = deliveries.values.first {
+            $0.job == delivery.job && $0.session.number > delivery.session.number && $0.isOnOffer
+        }
+        if let newer { return "session \(newer.session), which is newer, is on its way" }
+        if let position = positions[delivery.job], position.session != delivery.session,
+            position.session.number > delivery.session.number, position.version >= delivery.version
+        {
+            return "the store has applied session \(position.session), which is newer; publish instead"
+        }
+        return nil
+    }
+
+    mutating func recordChanged(_ record: StoreRecord, _ effects: inout [DeskEffect]) {
+        let isNewMachine = record.publicKey != self.record.publicKey
+        if let peer, record.state != .active {
+            effects.append(.send(peer.routing, .refused(reason: "store \(record.id) is \(record.state.rawValue) at the hub")))
+        }
+        self.record = record
+        if isNewMachine || record.state != .active {
+            peer = nil
+            granted = []
+            progress = nil
+            positions = record.state == .active ? [:] : positions
+        }
+    }
+}

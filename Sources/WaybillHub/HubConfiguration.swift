@@ -1,0 +1,144 @@
+import Foundation
+import WaybillDatabase
+import Yams
+
+/// `hub.yaml`. Every setting has a default, so an empty file is a valid one.
+public struct HubConfiguration: Sendable, Equatable {
+    /// Where agents connect; announcements and enrolment listen one and two ports above unless they are named.
+    public var listen: String
+    public var announce: String
+    public var enrol: String
+    /// The host name that enrolment codes carry; empty: the host of `listen`.
+    public var advertise: String
+    /// How often an agent speaks when nothing happens.
+    public var helloSeconds: Int
+    /// Silence after which a store is shown as offline.
+    public var offlineAfterSeconds: Int
+    public var enrolmentCodeHours: Int
+    /// trace, debug, info, notice, warning, error.
+    public var logLevel: String
+
+    public static let listenDefault = "tcp://127.0.0.1:7700"
+
+    public init(listen: String = listenDefault) {
+        self.listen = listen
+        announce = HubConfiguration.shifted(listen, by: 1)
+        enrol = HubConfiguration.shifted(listen, by: 2)
+        advertise = ""
+        helloSeconds = 30
+        offlineAfterSeconds = 90
+        enrolmentCodeHours = 72
+        logLevel = "info"
+    }
+
+    private struct File: Decodable {
+        var listen: String?
+        var announce: String?
+        var enrol: String?
+        var advertise: String?
+        var hello_seconds: Int?
+        var offline_after_seconds: Int?
+        var enrolment_code_hours: Int?
+        var log_level: String?
+    }
+
+    static let settings = [
+        "listen", "announce", "enrol", "advertise", "hello_seconds", "offline_after_seconds", "enrolment_code_hours",
+        "log_level",
+    ]
+
+    /// - Throws: ``HomeFault`` naming the file and the setting.
+    public init(reading path: String) throws {
+        let text = String(decoding: try DurableFile.read(path), as: UTF8.self)
+        let file: File
+        do {
+            let known = Set(HubConfiguration.settings)
+            let names = (try Yams.load(yaml: text) as? [String: Any])?.keys.sorted() ?? []
+            if let unknown = names.first(where: { !known.contains($0) }) {
+                throw HomeFault("there is no setting '\(unknown)'; there are: \(HubConfiguration.settings.joined(separator: ", "))")
+            }
+            file = names.isEmpty ? File() : try YAMLDecoder().decode(File.self, from: text)
+        } catch let fault as HomeFault {
+            throw HomeFault("\(path): \(fault)")
+        } catch {
+            throw HomeFault("\(path) cannot be read as YAML: \(error)")
+        }
+        self.init(listen: file.listen ?? HubConfiguration.listenDefault)
+        announce = file.announce ?? announce
+        enrol = file.enrol ?? enrol
+        advertise = file.advertise ?? advertise
+        helloSeconds = file.hello_seconds ?? helloSeconds
+        offlineAfterSeconds = file.offline_after_seconds ?? offlineAfterSeconds
+        enrolmentCodeHours = file.enrolment_code_hours ?? enrolmentCodeHours
+        logLevel = file.log_level ?? logLevel
+        do { try check() } catch { throw HomeFault("\(path): \(error)") }
+    }
+
+    /// - Throws: ``HomeFault`` for a value that cannot work.
+    public func check() throws {
+        for endpoint in [listen, announce, enrol] {
+            guard HubConfiguration.port(endpoint) != nil else {
+                throw HomeFault("'\(endpoint)' is not an endpoint like tcp://127.0.0.1:7700")
+            }
+        }
+        guard Set([listen, announce, enrol]).count == 3 else {
+            throw HomeFault("listen, announce and enrol must be three different endpoints")
+        }
+        guard (1...3600).contains(helloSeconds) else { throw HomeFault("hello_seconds must be from 1 to 3600") }
+        guard (helloSeconds...86_400).contains(offlineAfterSeconds) else {
+            throw HomeFault("offline_after_seconds must be from hello_seconds to 86400")
+        }
+        guard (1...8760).contains(enrolmentCodeHours) else {
+            throw HomeFault("enrolment_code_hours must be from 1 to 8760")
+        }
+        guard ["trace", "debug", "info", "notice", "warning", "error"].contains(logLevel) else {
+            throw HomeFault("log_level must be trace, debug, info, notice, warning or error")
+        }
+    }
+
+    static func port(_ endpoint: String) -> Int? {
+        guard endpoint.hasPrefix("tcp://"), let colon = endpoint.lastIndex(of: ":"),
+            let port = Int(endpoint[endpoint.index(after: colon)...]), (1...65_535).contains(port),
+            endpoint[endpoint.index(endpoint.startIndex, offsetBy: 6)...] != endpoint[colon...]
+        else { return nil }
+        return port
+    }
+
+    static func shifted(_ endpoint: String, by offset: Int) -> String {
+        guard let port = port(endpoint), let colon = endpoint.lastIndex(of: ":") else { return endpoint }
+        return "\(endpoint[..<colon]):\(port + offset)"
+    }
+
+    /// The endpoint as a store must write it: with the advertised host.
+    func advertised(_ endpoint: String) -> String {
+        guard !advertise.isEmpty, let colon = endpoint.lastIndex(of: ":") else { return endpoint }
+        return "tcp://\(advertise)\(endpoint[colon...])"
+    }
+
+    /// The file that `init` writes.
+    static func template(listen: String) -> String {
+        """
+        # Waybill hub. Every setting is optional; what is commented out shows the default.
+        # A change takes effect when the hub is started again.
+
+        # Where agents connect. Announcements and enrolment use the next two ports unless named below.
+        listen: \(listen)
+        # announce: \(shifted(listen, by: 1))
+        # enrol: \(shifted(listen, by: 2))
+
+        # The host name or address under which stores reach this machine; enrolment codes carry it.
+        # advertise: hub.example.com
+
+        # Seconds between two signs of life of an agent, and the silence after which it counts as offline.
+        # hello_seconds: 30
+        # offline_after_seconds: 90
+
+        # How long a one-time enrolment code is good for.
+        # enrolment_code_hours: 72
+
+        # trace, debug, info, notice, warning or error
+        # log_level: info
+
+        """
+    }
+}
