@@ -85,6 +85,7 @@ public struct StoreRecord: Hashable, Sendable {
 /// Why an enrolment was refused, in the words that both logs show.
 public struct EnrolmentRefusal: Error, Hashable, CustomStringConvertible {
     public let description: String
+    public init(_ description: String) { self.description = description }
 }
 
 /// Adding, enrolling and retiring stores.
@@ -117,12 +118,12 @@ public enum Enrolment {
     ) throws {
         guard let row = try Row.fetchOne(
             db, sql: "SELECT * FROM enrolment WHERE secret_sha256 = ?", arguments: [Data(secretHash)])
-        else { throw EnrolmentRefusal(description: "the enrolment code is not known here; ask for a new one") }
+        else { throw EnrolmentRefusal("the enrolment code is not known here; ask for a new one") }
         guard row["store_id"] == store.rawValue else {
-            throw EnrolmentRefusal(description: "the enrolment code is for another store than \(store)")
+            throw EnrolmentRefusal("the enrolment code is for another store than \(store)")
         }
         guard let record = try StoreRecord.find(store, in: db), record.state != .retired else {
-            throw EnrolmentRefusal(description: "store \(store) is retired; add it again for a new code")
+            throw EnrolmentRefusal("store \(store) is retired; add it again for a new code")
         }
         if let usedKey: Data = row["public_key"] {
             guard [UInt8](usedKey) == publicKey, record.publicKey == publicKey else {
@@ -132,12 +133,12 @@ public enum Enrolment {
             return
         }
         guard now.milliseconds <= row["expires_at"] else {
-            throw EnrolmentRefusal(description: "the enrolment code of store \(store) has expired; ask for a new one")
+            throw EnrolmentRefusal("the enrolment code of store \(store) has expired; ask for a new one")
         }
         let owner = try String.fetchOne(
             db, sql: "SELECT store_id FROM store WHERE public_key = ? AND store_id <> ?",
             arguments: [Data(publicKey), store.rawValue])
-        if let owner { throw EnrolmentRefusal(description: "this key is that of store \(owner) already") }
+        if let owner { throw EnrolmentRefusal("this key is that of store \(owner) already") }
         try db.execute(
             sql: "UPDATE enrolment SET used_at = ?, public_key = ? WHERE secret_sha256 = ?",
             arguments: [now.milliseconds, Data(publicKey), Data(secretHash)])

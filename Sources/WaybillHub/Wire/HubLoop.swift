@@ -1,0 +1,142 @@
+import Logging
+import Synchronization
+import WaybillModel
+import WaybillPackage
+import WaybillSessions
+import WaybillSocket
+import WaybillWire
+
+/// Bounds of the hub's wire thread.
+enum HubLimits {
+    /// Messages taken in before what they change is written in one transaction: enough to pay for the commit, few
+    /// enough that nobody waits long for an answer.
+    static let batchMax = 512
+    /// Milliseconds of quiet after which the loop looks around anyway.
+    static let idleMilliseconds = 1000
+    /// Messages queued towards one store before further ones are dropped (the store asks again): twice its credit.
+    static let sendQueueMax = 40
+    /// Milliseconds over which announced stores spread their hellos, for each store that is known.
+    static let spreadMillisecondsPerStore = 1
+    /// Package files kept open.
+    static let openPackagesMax = 256
+}
+
+/// The one thread that talks to agents: ZeroMQ sockets, desks, and all writing of deliveries.
+///
+/// One turn: take in what has arrived, let the desks decide, write everything they want kept in one durable
+/// transaction, then send. Nothing is sent that depends on an unwritten state; when the writing fails, the desks are
+/// loaded anew and the agents ask again.
+public final class HubLoop: Sendable {
+    private let inbox = Mutex<[HubOrder]>([])
+    private let isStopping = Atomic(false)
+    private let wakeUp: WakeUp
+    private let thread = Mutex<LoopThread?>(nil)
+    let parts: HubParts
+
+    init(parts: HubParts) throws {
+        self.parts = parts
+        wakeUp = try WakeUp()
+    }
+
+    /// Binds the three endpoints and starts the thread. Returns when stores can connect.
+    /// - Throws: ``SocketError`` (a port in use), ``HomeFault`` when a stranger gets in.
+    func start() throws {
+        let sockets = try HubSockets(parts: parts)
+        let slot = Mutex<HubSockets?>(consume sockets)
+        let loop = try LoopThread("hub-wire") { [self] in
+            guard let sockets = slot.withLock({ $0.take() }) else { return }
+            var turn = HubTurn(parts: parts, sockets: sockets)
+            while !isStopping.load(ordering: .acquiring) {
+                turn.run(wakeUp: wakeUp) { self.inbox.withLock { orders in
+                    defer { orders = [] }
+                    return orders
+                } }
+            }
+        }
+        thread.withLock { $0 = loop }
+        try refuseToServeStrangers()
+    }
+
+    /// CURVE fails open when something about the gatekeeper is wrong, and nothing else would show it.
+    private func refuseToServeStrangers() throws {
+        for (endpoint, kind) in [(parts.configuration.listen, SocketKind.router), (parts.configuration.announce, .publisher)] {
+            let outcome = try StrangerTest.run(
+                endpoint: endpoint, server: kind, serverKey: parts.curveKeys.publicKey, context: parts.context)
+            guard case .refused = outcome else {
+                throw HomeFault("a stranger's key was not refused at \(endpoint) (\(outcome)); this hub will not serve")
+            }
+        }
+    }
+
+    /// Hands an order to the thread. Never waits.
+    func post(_ order: HubOrder) {
+        inbox.withLock { $0.append(order) }
+        wakeUp.signal()
+    }
+
+    func stop() {
+        isStopping.store(true, ordering: .releasing)
+        wakeUp.signal()
+        thread.withLock { $0.take() }?.join()
+    }
+}
+
+/// What the wire thread works with; made once at the start.
+struct HubParts: Sendable {
+    var home: HubHome
+    var configuration: HubConfiguration
+    var context: ZMQContext
+    var gatekeeper: Gatekeeper
+    var curveKeys: CurveKeyPair
+    var operations: Operations
+    var clock: HubClock
+    var hubRun: UInt64
+    var publisher: PublisherQueue
+    var logger: Logger
+
+    var deskSettings: DeskSettings {
+        DeskSettings(
+            hubRun: hubRun, helloSeconds: configuration.helloSeconds,
+            offlineAfterMilliseconds: Int64(configuration.offlineAfterSeconds) * 1000)
+    }
+}
+
+/// The wall clock as it was at the start, plus steady time since: for people, and never jumping.
+public struct HubClock: Sendable {
+    private let startedAt: Timestamp
+    private let reference = ContinuousClock.now
+
+    public init(startedAt: Timestamp) { self.startedAt = startedAt }
+
+    public func now() -> Timestamp {
+        let (seconds, attoseconds) = reference.duration(to: .now).components
+        return startedAt + (seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+    }
+}
+
+/// What others ask of the wire thread. Replies are called on it and must return at once.
+enum HubOrder: Sendable {
+    /// A session is ready: its header, its packages, and a delivery for each store.
+    case offer(SessionRecord, [SealedRecord], [Delivery], reply: @Sendable () -> Void)
+    case prepared(SessionID, StoreID, Preparation, SealedRecord?)
+    case cancel(SessionID, stores: [StoreID]?, reason: String, reply: @Sendable ([StoreID: CancelAnswer]) -> Void)
+    case rerun(SessionID, stores: [StoreID]?, reply: @Sendable ([StoreID: String?]) -> Void)
+    /// The store's record in `hub.db` has changed.
+    case storeChanged(StoreID)
+    case contacts(reply: @Sendable ([StoreID: Contact]) -> Void)
+
+    /// What only the wire thread knows of a store.
+    struct Contact: Sendable {
+        var isOnline: Bool
+        var lastHeard: Timestamp?
+        var progress: AgentLetter.Progress?
+    }
+}
+
+/// A sealed package and its signed description, to be written with the session.
+struct SealedRecord: Sendable {
+    var session: SessionID
+    var package: PackageRef
+    var manifest: [UInt8]
+    var signature: [UInt8]
+}

@@ -1,0 +1,278 @@
+import GRDB
+import Logging
+import WaybillModel
+import WaybillPackage
+import WaybillSessions
+import WaybillSocket
+import WaybillWire
+
+/// The wire thread's state, and one turn of its loop.
+struct HubTurn: ~Copyable {
+    let parts: HubParts
+    let sockets: HubSockets
+    var desks: [StoreID: Desk] = [:]
+    var files: PackageFiles
+
+    init(parts: HubParts, sockets: consuming HubSockets) {
+        self.parts = parts
+        self.sockets = sockets
+        files = PackageFiles(home: parts.home)
+    }
+
+    /// What a turn collects: first everything to be kept, then everything to be said.
+    struct Batch {
+        var saves: [(Database) throws -> Void] = []
+        var sends: [Outgoing] = []
+        var replies: [@Sendable () -> Void] = []
+        var touched: Set<StoreID> = []
+    }
+
+    enum Outgoing {
+        case letter(StoreID?, RoutingID, HubLetter)
+        case grant(StoreID, RoutingID, session: SessionID, run: Int, attempt: Int, package: PackageID)
+        case chunk(StoreID, RoutingID, package: PackageID, index: Int)
+        case announcement(JobID, SessionID)
+        case enrolReply(RoutingID, [UInt8])
+        case task(PublisherTask)
+    }
+
+    mutating func run(wakeUp: WakeUp, takeOrders: () -> [HubOrder]) {
+        var batch = Batch()
+        do {
+            let items = [sockets.agents.item(), sockets.enrolment.item()]
+            _ = try Poller.wait(for: items, wakeUp: wakeUp, milliseconds: HubLimits.idleMilliseconds)
+            for order in takeOrders() { obey(order, &batch) }
+            var taken = 0
+            while taken < HubLimits.batchMax, let message = try sockets.agents.receive() {
+                taken += 1
+                hear(message, &batch)
+            }
+            while taken < HubLimits.batchMax, let message = try sockets.enrolment.receive() {
+                taken += 1
+                enrol(message, &batch)
+            }
+        } catch {
+            parts.logger.error("the hub's sockets failed: \(error)")
+            return
+        }
+        guard keep(batch) else { return }
+        for outgoing in batch.sends { say(outgoing) }
+        for reply in batch.replies { reply() }
+    }
+
+    /// Writes all that the turn wants kept, durably, in one transaction. On failure nothing of the turn has happened.
+    private mutating func keep(_ batch: Batch) -> Bool {
+        guard !batch.saves.isEmpty else { return true }
+        do {
+            try parts.operations.write { db in
+                for save in batch.saves { try save(db) }
+            }
+            return true
+        } catch {
+            parts.logger.error("hub.db could not be written, agents will ask again: \(error)")
+            for store in batch.touched { desks[store] = nil }
+            return false
+        }
+    }
+
+    // MARK: desks
+
+    /// The store's desk, loaded from `hub.db` at its first event; nil when there is no such store.
+    private mutating func withDesk(
+        of store: StoreID, _ batch: inout Batch, _ body: (inout Desk) throws -> [DeskEffect]
+    ) rethrows {
+        guard var desk = desks.removeValue(forKey: store) ?? load(store) else { return }
+        let effects = try body(&desk)
+        desks[store] = desk
+        batch.touched.insert(store)
+        for effect in effects { take(effect, of: store, &batch) }
+    }
+
+    private func load(_ store: StoreID) -> Desk? {
+        do {
+            return try parts.operations.read { db in
+                guard let record = try StoreRecord.find(store, in: db) else { return nil }
+                return Desk(
+                    record: record, positions: try StoreRecord.positions(of: store, in: db),
+                    open: try DeliveryRecord.open(of: store, in: db), settings: parts.deskSettings)
+            }
+        } catch {
+            parts.logger.error("store \(store) could not be loaded from hub.db: \(error)")
+            return nil
+        }
+    }
+
+    private func take(_ effect: DeskEffect, of store: StoreID, _ batch: inout Batch) {
+        switch effect {
+        case .saveDelivery(let delivery): batch.saves.append { try DeliveryRecord.save(delivery, in: $0) }
+        case .saveContact(let record): batch.saves.append { try record.saveContact(in: $0) }
+        case .savePositions(let positions):
+            batch.saves.append { try StoreRecord.savePositions(positions, of: store, in: $0) }
+        case .send(let routing, let letter): batch.sends.append(.letter(store, RoutingID(routing), letter))
+        case .sendGrant(let routing, let session, let run, let attempt, let package):
+            batch.sends.append(
+                .grant(
+                    store, RoutingID(routing), session: session, run: run, attempt: attempt, package: package))
+        case .sendChunk(let routing, let package, let index):
+            batch.sends.append(.chunk(store, RoutingID(routing), package: package, index: index))
+        case .prepare(let session, let base, let isRepair):
+            batch.sends.append(.task(.prepare(session, store, base: base, isRepair: isRepair)))
+        case .catchUp(let job): batch.sends.append(.task(.catchUp(job, store)))
+        case .log(let text, let isProblem): parts.logger.log(level: isProblem ? .warning : .info, "\(text)")
+        case .answerCancel, .answerRerun: break  // taken by whoever gave the order
+        }
+    }
+
+    // MARK: what agents say
+
+    private mutating func hear(_ message: ReceivedMessage, _ batch: inout Batch) {
+        guard let routing = message.routingID, let user = message.userID, let store = StoreID(user) else {
+            // The gatekeeper lets nobody in without a name; whatever this is, it gets no answer.
+            parts.logger.warning("a message without a store's identity was dropped")
+            return
+        }
+        let letter: AgentLetter
+        do {
+            guard message.frames.count == 1, let frame = message.frames.first, !message.isTruncated else {
+                throw LetterFault("a message must be one frame")
+            }
+            letter = try AgentLetter(decoding: frame)
+        } catch {
+            parts.logger.warning("store \(store) sent something that was refused: \(error)")
+            batch.sends.append(.letter(store, routing, .refused(reason: "\(error)")))
+            return
+        }
+        let now = parts.clock.now()
+        let operations = parts.operations
+        let logger = parts.logger
+        withDesk(of: store, &batch) { desk in
+            var known: [Delivery] = []
+            for session in letter.sessions where desk.deliveries[session] == nil {
+                do {
+                    let found = try operations.read { try DeliveryRecord.find(session, store, in: $0) }
+                    known += found.map { [$0] } ?? []
+                } catch {
+                    // Better no answer than one that takes a known session for an unknown one.
+                    logger.error("hub.db could not be read: \(error)")
+                    return []
+                }
+            }
+            return desk.step(.letter(letter, routing: routing.bytes, known: known), now: now)
+        }
+    }
+
+    // MARK: orders
+
+    private mutating func obey(_ order: HubOrder, _ batch: inout Batch) {
+        let now = parts.clock.now()
+        switch order {
+        case .offer(let session, let sealed, let deliveries, let reply):
+            offer(session, sealed, deliveries, now: now, &batch)
+            batch.replies.append(reply)
+        case .prepared(let session, let store, let outcome, let sealed):
+            if let sealed { batch.saves.append { try sealed.save(in: $0) } }
+            withDesk(of: store, &batch) { $0.step(.prepared(session, outcome), now: now) }
+        case .cancel(let session, let stores, let reason, let reply):
+            var answers: [StoreID: CancelAnswer] = [:]
+            for delivery in deliveries(of: session, stores) {
+                withDesk(of: delivery.store, &batch) { desk in
+                    let effects = desk.step(.cancel(delivery, reason: reason), now: now)
+                    for case .answerCancel(let answer) in effects { answers[delivery.store] = answer }
+                    return effects
+                }
+            }
+            if stores == nil {
+                batch.saves.append { db in
+                    guard var record = try SessionRecord.find(session, in: db) else { return }
+                    record.status = .canceled
+                    record.message = reason
+                    try record.save(in: db)
+                }
+            }
+            batch.replies.append { [answers] in reply(answers) }
+        case .rerun(let session, let stores, let reply):
+            var refusals: [StoreID: String?] = [:]
+            for delivery in deliveries(of: session, stores) {
+                withDesk(of: delivery.store, &batch) { desk in
+                    let effects = desk.step(.rerun(delivery), now: now)
+                    for case .answerRerun(let refusal) in effects { refusals[delivery.store] = refusal }
+                    return effects
+                }
+            }
+            if refusals.values.contains(where: { $0 == nil }) {
+                batch.saves.append { db in
+                    guard var record = try SessionRecord.find(session, in: db), record.status == .canceled else { return }
+                    record.status = .available
+                    record.message = ""
+                    try record.save(in: db)
+                }
+            }
+            batch.replies.append { [refusals] in reply(refusals) }
+        case .storeChanged(let store): storeChanged(store, now: now, &batch)
+        case .contacts(let reply):
+            var contacts: [StoreID: HubOrder.Contact] = [:]
+            for (store, desk) in desks {
+                contacts[store] = HubOrder.Contact(
+                    isOnline: desk.isOnline(at: now), lastHeard: desk.peer?.lastHeard, progress: desk.progress)
+            }
+            batch.replies.append { [contacts] in reply(contacts) }
+        }
+    }
+
+    private mutating func offer(
+        _ session: SessionRecord, _ sealed: [SealedRecord], _ deliveries: [Delivery], now: Timestamp,
+        _ batch: inout Batch
+    ) {
+        // Called off while it was being built: its deliveries are not made at all.
+        let isCanceled =
+            (try? parts.operations.read { try SessionRecord.find(session.id, in: $0)?.status == .canceled }) ?? false
+        guard !isCanceled else { return }
+        batch.saves.append { try session.save(in: $0) }
+        for record in sealed { batch.saves.append { try record.save(in: $0) } }
+        for delivery in deliveries {
+            withDesk(of: delivery.store, &batch) { $0.step(.offered(delivery), now: now) }
+        }
+        if session.status == .available { batch.sends.append(.announcement(session.job, session.id)) }
+    }
+
+    private func deliveries(of session: SessionID, _ stores: [StoreID]?) -> [Delivery] {
+        do {
+            let all = try parts.operations.read { try DeliveryRecord.all(of: session, in: $0) }
+            return all.filter { stores?.contains($0.store) ?? true }
+        } catch {
+            parts.logger.error("hub.db could not be read: \(error)")
+            return []
+        }
+    }
+
+    private mutating func storeChanged(_ store: StoreID, now: Timestamp, _ batch: inout Batch) {
+        guard let record = try? parts.operations.read({ try StoreRecord.find(store, in: $0) }) else { return }
+        let key = record.publicKey.flatMap { try? CurvePublicKey(bytes: $0) }
+        if desks[store]?.record.publicKey != record.publicKey,
+            let old = desks[store]?.record.publicKey.flatMap({ try? CurvePublicKey(bytes: $0) })
+        {
+            parts.gatekeeper.remove(old, from: HubSockets.agentsDomain)
+        }
+        if let key, record.state == .active {
+            parts.gatekeeper.admit(key, as: store.rawValue, to: HubSockets.agentsDomain)
+        }
+        withDesk(of: store, &batch) { $0.step(.recordChanged(record), now: now) }
+    }
+}
+
+extension SealedRecord {
+    func save(in db: Database) throws {
+        try PackageRecord.save(package, session: session, manifest: manifest, signature: signature, in: db)
+    }
+}
+
+extension AgentLetter {
+    /// Sessions that the letter names and a decision may need.
+    var sessions: [SessionID] {
+        switch body {
+        case .hello, .chunkRequest: []
+        case .request(let session, _, _): [session]
+        case .reports(let reports): Array(Set(reports.map(\.session)))
+        }
+    }
+}
