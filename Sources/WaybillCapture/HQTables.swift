@@ -97,7 +97,7 @@ public enum HQCatalogue {
             "product", key: ["product_id"],
             [
                 HQColumn("product_id", .text), HQColumn("category_id", .text, nullable: true),
-                HQColumn("name", .text, nullable: true), HQColumn("sales_unit", .text),
+                HQColumn("name", .text, nullable: true), HQColumn("sales_unit", .text, nullable: true),
             ],
             references: [HQReference("category_id", "category", "category_id")]),
         HQTable(
