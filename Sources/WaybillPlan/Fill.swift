@@ -18,10 +18,12 @@ extension Rows {
     ///
     /// A delta holds the net difference between the content the stores have and the derivation; a row that changed
     /// and changed back is not in it.
+    /// - Parameter uniqueness: written into the file's header, so that no two packages are the same file although
+    ///   they may hold the same rows: a package's name then stands for one manifest.
     /// - Parameter createTables: makes the empty tables of a shape in the attached schema (the package format's own).
     /// - Returns: counts for every table of the job; all zero when there is no net difference.
     public func fill(
-        _ plan: PackagePlan, job: Job, at derivation: Derivation, path: String,
+        _ plan: PackagePlan, job: Job, at derivation: Derivation, path: String, uniqueness: Int32,
         createTables: (TableShape, String, Database) throws -> Void
     ) throws -> [FilledTable] {
         try queue.writeWithoutTransaction { db in
@@ -32,6 +34,7 @@ extension Rows {
                 sql: """
                     PRAGMA package.journal_mode = OFF;
                     PRAGMA package.synchronous = OFF;
+                    PRAGMA package.user_version = \(uniqueness);
                     """)
             var filled: [FilledTable] = []
             try db.inTransaction(.deferred) {

@@ -37,6 +37,13 @@ public struct PackagePlan: Sendable, Equatable {
     var scopesNow: ScopeSet
 
     public var kind: PackageKind { contentVersion == nil ? .full : .delta }
+
+    /// The plan for the other stores; nil when there are none.
+    public func without(_ left: Set<StoreID>) -> PackagePlan? {
+        var plan = self
+        plan.stores.removeAll { left.contains($0) }
+        return plan.stores.isEmpty ? nil : plan
+    }
 }
 
 /// What a session has to do: one package for each plan, and nothing for some stores.
@@ -92,6 +99,16 @@ extension Rows {
                 }
             }
             return SessionPlan(packages: order.compactMap { groups[$0] }, noData: noData)
+        }
+    }
+
+    /// Whether the rows of an earlier derivation can still be told: it is of this history and not older than what is kept.
+    public func canTell(_ derivation: Derivation) throws -> Bool {
+        try queue.read { db in
+            let floor = try Int64.fetchOne(
+                db, sql: "SELECT floor FROM job WHERE job = ?", arguments: [derivation.job.rawValue]) ?? 0
+            let base = Base(version: derivation.version.number, token: derivation.token)
+            return try isUsable(base, floor: floor, at: derivation, in: db)
         }
     }
 

@@ -1,0 +1,100 @@
+import Foundation
+import GRDB
+import Logging
+import WaybillDatabase
+import WaybillJobs
+import WaybillModel
+import WaybillPackage
+import WaybillPlan
+import WaybillSessions
+import WaybillSocket
+import WaybillWire
+
+/// Capture to package: the thread that derives, plans and builds, one session after the other.
+///
+/// It reads `hub.db` and owns `rows.db`. What it makes it hands to the wire thread, which writes deliveries down.
+final class Publisher: Sendable {
+    private let home: HubHome
+    private let operations: Operations
+    private let signingKey: SigningKey
+    private let queue: PublisherQueue
+    private let clock: HubClock
+    private let logger: Logger
+    private let jobs: [Job]
+    private let thread = Guarded()
+
+    /// Set once at the start and read once at the stop, by the same service.
+    private final class Guarded: @unchecked Sendable { var loop: LoopThread? }
+
+    init(
+        home: HubHome, operations: Operations, signingKey: SigningKey, queue: PublisherQueue, clock: HubClock,
+        jobs: [Job], logger: Logger
+    ) {
+        self.home = home
+        self.operations = operations
+        self.signingKey = signingKey
+        self.queue = queue
+        self.clock = clock
+        self.jobs = jobs
+        self.logger = logger
+    }
+
+    /// Sweeps what a killed hub left, takes up sessions it had begun, and starts the thread.
+    func start(wire: HubLoop) throws {
+        try sweepPackages()
+        let epoch = try operations.read { try SessionRecord.highestEpoch(in: $0) } + 1
+        let rows = try Rows(
+            path: home.rowsDatabase, hqPath: home.hqDatabase, minimumEpoch: epoch,
+            random: { UInt64.random(in: .min ... .max) })
+        let builder = SessionBuilder(
+            rows: rows, home: home, operations: operations, signingKey: signingKey, jobs: jobs, clock: clock,
+            wire: wire, logger: logger)
+        for session in try operations.read({ try SessionRecord.unfinished(in: $0) }) {
+            logger.info("session \(session.id) was being built when the hub stopped; it is built now")
+            queue.add(.build(session.id))
+        }
+        let slot = Handover(builder)
+        let queue = queue
+        thread.loop = try LoopThread("hub-publisher") {
+            guard let builder = slot.take() else { return }
+            while let task = queue.next() { builder.run(task) }
+        }
+    }
+
+    func stop() {
+        queue.stop()
+        thread.loop?.join()
+    }
+
+    /// Writes a session down as `Started` and queues its building. Durable when it returns.
+    func publish(_ job: JobID, _ request: SessionRequest) throws -> SessionID {
+        let id = try operations.write { db in
+            try SessionRecord.create(
+                job: job, request: request, at: clock.now(), random: UInt64.random(in: .min ... .max), in: db)
+        }
+        queue.add(.build(id))
+        return id
+    }
+
+    /// Deletes files in the packages folder that no session names: a build was cut short.
+    private func sweepPackages() throws {
+        let known = try operations.read { Set(try String.fetchAll($0, sql: "SELECT id FROM package")) }
+        for name in try FileManager.default.contentsOfDirectory(atPath: home.packages) {
+            let stem = name.hasSuffix(".zst") ? String(name.dropLast(4)) : ""
+            if !known.contains(stem) { try FileManager.default.removeItem(atPath: home.packages + "/" + name) }
+        }
+    }
+}
+
+/// Carries a value that is not Sendable to the one thread that will own it.
+///
+/// Unchecked, because: the maker gives the value away and keeps no reference, `take` hands it out once, and starting a
+/// thread orders the two.
+final class Handover<Value>: @unchecked Sendable {
+    private var value: Value?
+    init(_ value: Value) { self.value = value }
+    func take() -> Value? {
+        defer { value = nil }
+        return value
+    }
+}

@@ -1,0 +1,50 @@
+import Foundation
+import WaybillModel
+
+/// Work for the publisher's thread.
+enum PublisherTask: Sendable {
+    /// Build a session that is written down as `Started`.
+    case build(SessionID)
+    /// Make a package that leads one store from where it stands to a session.
+    case prepare(SessionID, StoreID, base: Watermark?, isRepair: Bool)
+    /// A store has lost what it had: run the job for it.
+    case catchUp(JobID, StoreID)
+    /// Tell the wire thread that a store's record has changed.
+    case storeChanged(StoreID)
+    /// Anything else that needs the thread's databases to itself.
+    case run(@Sendable () -> Void)
+}
+
+/// Tasks waiting for the publisher: many threads add, one takes and may wait.
+final class PublisherQueue: Sendable {
+    private let state = Guarded()
+
+    /// NSCondition guards the fields: they are touched between lock and unlock only, which is why this may be shared.
+    private final class Guarded: @unchecked Sendable {
+        let condition = NSCondition()
+        var tasks: [PublisherTask] = []
+        var isStopping = false
+    }
+
+    func add(_ task: PublisherTask) {
+        state.condition.lock()
+        defer { state.condition.unlock() }
+        state.tasks.append(task)
+        state.condition.signal()
+    }
+
+    /// The next task, waiting for one; nil once the hub stops.
+    func next() -> PublisherTask? {
+        state.condition.lock()
+        defer { state.condition.unlock() }
+        while state.tasks.isEmpty, !state.isStopping { state.condition.wait() }
+        return state.isStopping ? nil : state.tasks.removeFirst()
+    }
+
+    func stop() {
+        state.condition.lock()
+        defer { state.condition.unlock() }
+        state.isStopping = true
+        state.condition.broadcast()
+    }
+}

@@ -1,0 +1,232 @@
+import Foundation
+import GRDB
+import Logging
+import WaybillDatabase
+import WaybillJobs
+import WaybillModel
+import WaybillPackage
+import WaybillPlan
+import WaybillSessions
+import WaybillWire
+
+/// Builds sessions on the publisher's thread: derive, plan, fill, seal, offer.
+final class SessionBuilder {
+    let rows: Rows
+    let home: HubHome
+    let operations: Operations
+    let signingKey: SigningKey
+    let jobs: [Job]
+    let clock: HubClock
+    let wire: HubLoop
+    let logger: Logger
+
+    init(
+        rows: Rows, home: HubHome, operations: Operations, signingKey: SigningKey, jobs: [Job], clock: HubClock,
+        wire: HubLoop, logger: Logger
+    ) {
+        self.rows = rows
+        self.home = home
+        self.operations = operations
+        self.signingKey = signingKey
+        self.jobs = jobs
+        self.clock = clock
+        self.wire = wire
+        self.logger = logger
+    }
+
+    func run(_ task: PublisherTask) {
+        switch task {
+        case .build(let session): build(session)
+        case .prepare(let session, let store, let base, let isRepair):
+            prepare(session, for: store, base: base, isRepair: isRepair)
+        case .catchUp(let job, let store): catchUp(job, store)
+        case .storeChanged(let store): wire.post(.storeChanged(store))
+        case .run(let body): body()
+        }
+    }
+
+    // MARK: a session
+
+    private func build(_ id: SessionID) {
+        do {
+            guard var session = try operations.read({ try SessionRecord.find(id, in: $0) }), session.status == .started
+            else { return }
+            do {
+                try build(&session)
+            } catch {
+                logger.error("session \(id) of job \(session.job) could not be built: \(error)")
+                session.status = .createFailed
+                session.message = "\(error)"
+                try operations.write { try session.save(in: $0) }
+            }
+        } catch {
+            logger.error("hub.db could not be used for session \(id): \(error)")
+        }
+    }
+
+    private func build(_ session: inout SessionRecord) throws {
+        guard let job = jobs.first(where: { $0.id == session.job }) else {
+            throw HomeFault("there is no job \(session.job)")
+        }
+        let derivation = try rows.derive(job)
+        session.version = derivation.version
+        session.token = derivation.token
+        let targets = try sessionTargets(of: session)
+        let plan = try rows.plan(job, at: derivation, for: targets.map(\.planned))
+        var work = SessionWork(noData: plan.noData)
+        var remaining = plan.packages
+        // What is on its way with the very same rows is left to arrive; replacing it would only cost the line.
+        let pending = session.request.isFull ? [:] : try pendingBases(of: session, targets)
+        if !pending.isEmpty {
+            let onTheirWay = try rows.plan(
+                job, at: derivation, for: pending.map { PlanTarget(store: $0.key, base: $0.value.base) })
+            work.covered = onTheirWay.noData.reduce(into: [:]) { $0[$1] = pending[$1]?.session }
+            remaining = remaining.compactMap { $0.without(Set(onTheirWay.noData)) }
+        }
+        for package in remaining {
+            try makePackages(package, job: job, derivation: derivation, session: session, targets, &work)
+        }
+        finish(&session, work, targets)
+    }
+
+    /// One package for each plan; more only when its stores stand at more watermarks than one manifest may name.
+    private func makePackages(
+        _ plan: PackagePlan, job: Job, derivation: Derivation, session: SessionRecord, _ targets: [SessionTarget],
+        _ work: inout SessionWork
+    ) throws {
+        let marks = Dictionary(
+            targets.filter { plan.stores.contains($0.store) }.map { ($0.store, $0.watermark) },
+            uniquingKeysWith: { a, _ in a })
+        var bases: [Watermark] = []
+        if plan.kind == .delta {
+            bases = Array(Set(marks.values.compactMap { $0 })).sorted { ($0.version, $0.session.number) < ($1.version, $1.session.number) }
+        }
+        for start in stride(from: 0, to: max(bases.count, 1), by: Limits.basesMax) {
+            let slice = Array(bases.dropFirst(start).prefix(Limits.basesMax))
+            let stores = plan.stores.filter { plan.kind == .full || (marks[$0] ?? nil).map(slice.contains) ?? false }
+            let sealed = try seal(plan, bases: slice, job: job, derivation: derivation, session: session)
+            guard let sealed else {
+                work.noData += stores
+                continue
+            }
+            work.sealed.append(sealed)
+            for store in stores { work.packages[store] = sealed.package }
+        }
+    }
+
+    /// Fills and seals one package; nil when there is no net difference after all.
+    private func seal(
+        _ plan: PackagePlan, bases: [Watermark], job: Job, derivation: Derivation, session: SessionRecord
+    ) throws -> SealedRecord? {
+        let raw = home.packages + "/\(session.id)-\(UInt64.random(in: .min ... .max)).raw"
+        defer { unlink(raw) }
+        let filled = try rows.fill(plan, job: job, at: derivation, path: raw, uniqueness: Int32.random(in: 1 ... .max)) {
+            shape, schema, db in try PackageTables.create(shape, schema: schema, in: db)
+        }
+        if plan.kind == .delta, filled.allSatisfy({ $0.rows == 0 && $0.removed == 0 }) { return nil }
+        let contents = PackageContents(
+            job: job.id, session: session.id, version: derivation.version, kind: plan.kind, bases: bases,
+            tables: filled.map { PackageTable(shape: $0.shape, rows: $0.rows, removed: $0.removed) },
+            created: clock.now())
+        let sealed = try PackageSealer.seal(
+            rawPath: raw, folder: home.packages, contents: contents, signingKey: signingKey)
+        let package = PackageRef(
+            id: sealed.id, kind: plan.kind, bases: bases, rows: filled.reduce(0) { $0 + $1.rows + $1.removed },
+            bytes: sealed.manifest.bytes)
+        return SealedRecord(
+            session: session.id, package: package, manifest: sealed.manifestBytes, signature: sealed.signature)
+    }
+
+    private func finish(_ session: inout SessionRecord, _ work: SessionWork, _ targets: [SessionTarget]) {
+        session.rows = work.sealed.reduce(0) { $0 + $1.package.rows }
+        session.bytes = work.sealed.reduce(0) { $0 + $1.package.bytes }
+        session.kind = !work.sealed.isEmpty && work.sealed.allSatisfy { $0.package.kind == .full } ? .full : .delta
+        session.status = work.sealed.isEmpty ? .noData : .available
+        if targets.isEmpty { session.message = "no store has enrolled" }
+        var deliveries: [Delivery] = []
+        // A session without any package has no deliveries: nothing for anybody is one line, not one for each store.
+        if !work.sealed.isEmpty {
+            for target in targets {
+                var delivery = Delivery(
+                    session: session.id, store: target.store, job: session.job, version: session.version,
+                    package: work.packages[target.store], isNoData: work.packages[target.store] == nil)
+                if let other = work.covered[target.store] { delivery.note = "on its way in session \(other)" }
+                deliveries.append(delivery)
+            }
+        } else if let other = work.covered.values.first {
+            session.message = "on its way already in session \(other)"
+        }
+        let id = session.id
+        let logger = logger
+        let text = "\(session.status.rawValue), \(work.sealed.count) packages for \(work.packages.count) stores, \(session.rows) rows, \(session.bytes) bytes"
+        wire.post(.offer(session, work.sealed, deliveries) { logger.info("session \(id): \(text)") })
+    }
+
+    // MARK: one store
+
+    /// The store does not stand where its package begins: makes one that does, from the same derivation.
+    private func prepare(_ id: SessionID, for store: StoreID, base: Watermark?, isRepair: Bool) {
+        do {
+            guard let session = try operations.read({ try SessionRecord.find(id, in: $0) }),
+                let job = jobs.first(where: { $0.id == session.job })
+            else { return }
+            let derivation = Derivation(
+                job: job.id, version: session.version, token: session.token, hasChanges: true)
+            var target = SessionTarget(store: store, watermark: isRepair ? nil : base, base: nil)
+            if let base, !isRepair {
+                guard let known = try operations.read({ try SessionRecord.find(base.session, in: $0) }) else {
+                    logger.warning("store \(store) stands at session \(base.session), which this hub does not know: full load")
+                    return try prepare(target, job, derivation, session)
+                }
+                if known.version > session.version, known.status != .started {
+                    let why = "the store stands at session \(base.session) already, which is newer"
+                    return wire.post(.prepared(id, store, .covered(why), nil))
+                }
+                target.base = Base(version: known.version.number, token: known.token)
+            }
+            try prepare(target, job, derivation, session)
+        } catch {
+            wire.post(.prepared(id, store, .failed("its package could not be made: \(error)"), nil))
+        }
+    }
+
+    private func prepare(
+        _ target: SessionTarget, _ job: Job, _ derivation: Derivation, _ session: SessionRecord
+    ) throws {
+        guard try rows.canTell(derivation) else {
+            let why = "the rows of session \(session.id) are no longer kept; publish instead"
+            return wire.post(.prepared(session.id, target.store, .failed(why), nil))
+        }
+        let plan = try rows.plan(job, at: derivation, for: [target.planned])
+        guard let package = plan.packages.first else {
+            return wire.post(.prepared(session.id, target.store, .covered("the store has all of it already"), nil))
+        }
+        let bases = package.kind == .delta ? [target.watermark].compactMap { $0 } : []
+        guard let sealed = try seal(package, bases: bases, job: job, derivation: derivation, session: session) else {
+            return wire.post(.prepared(session.id, target.store, .covered("the store has all of it already"), nil))
+        }
+        wire.post(.prepared(session.id, target.store, .package(sealed.package), sealed))
+    }
+
+    private func catchUp(_ job: JobID, _ store: StoreID) {
+        do {
+            let id = try operations.write { db in
+                try SessionRecord.create(
+                    job: job, request: SessionRequest(isFull: false, stores: [store.rawValue]), at: clock.now(),
+                    random: UInt64.random(in: .min ... .max), in: db)
+            }
+            logger.info("session \(id) of job \(job) brings store \(store) back to where it was")
+            build(id)
+        } catch {
+            logger.error("no session could be begun for store \(store): \(error)")
+        }
+    }
+}
+
+/// What building a session has come to so far.
+private struct SessionWork {
+    var noData: [StoreID]
+    var covered: [StoreID: SessionID] = [:]
+    var sealed: [SealedRecord] = []
+    var packages: [StoreID: PackageRef] = [:]
+}

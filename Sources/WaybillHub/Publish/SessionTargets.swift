@@ -1,0 +1,58 @@
+import GRDB
+import WaybillModel
+import WaybillPlan
+import WaybillSessions
+
+/// A store that a session is for, and where it stands.
+struct SessionTarget {
+    var store: StoreID
+    /// What the store said last; nil when it has nothing, or when it shall get everything.
+    var watermark: Watermark?
+    /// The same in terms of `rows.db`; nil when its session is not of this hub's history.
+    var base: Base?
+
+    var planned: PlanTarget { PlanTarget(store: store, base: base) }
+}
+
+extension SessionBuilder {
+    /// The active stores that a session is for, with the positions they last told.
+    func sessionTargets(of session: SessionRecord) throws -> [SessionTarget] {
+        let wanted = session.request.stores.map { Set($0.compactMap(StoreID.init)) }
+        return try operations.read { db in
+            var known: [SessionID: Base?] = [:]
+            var targets: [SessionTarget] = []
+            for record in try StoreRecord.all(in: db) where record.state == .active {
+                if let wanted, !wanted.contains(record.id) { continue }
+                var target = SessionTarget(store: record.id)
+                if !session.request.isFull, let mark = try StoreRecord.positions(of: record.id, in: db)[session.job] {
+                    target.watermark = mark
+                    if known[mark.session] == nil { known[mark.session] = try base(of: mark.session, in: db) }
+                    target.base = known[mark.session] ?? nil
+                }
+                targets.append(target)
+            }
+            return targets
+        }
+    }
+
+    /// Deliveries of the job that are on their way undisturbed, and what a store will have after them.
+    func pendingBases(
+        of session: SessionRecord, _ targets: [SessionTarget]
+    ) throws -> [StoreID: (session: SessionID, base: Base)] {
+        try operations.read { db in
+            var pending: [StoreID: (session: SessionID, base: Base)] = [:]
+            for target in targets {
+                let open = try DeliveryRecord.open(of: target.store, in: db).filter { $0.job == session.job }
+                guard let newest = open.last, [.available, .requested, .downloaded].contains(newest.status),
+                    newest.cancelAskedAt == nil, let base = try base(of: newest.session, in: db)
+                else { continue }
+                pending[target.store] = (newest.session, base)
+            }
+            return pending
+        }
+    }
+
+    private func base(of session: SessionID, in db: Database) throws -> Base? {
+        try SessionRecord.find(session, in: db).map { Base(version: $0.version.number, token: $0.token) }
+    }
+}
