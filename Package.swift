@@ -97,6 +97,7 @@ let package = Package(
         tests("WaybillDatabaseTests", ["WaybillDatabase", grdb]),
         tests("WaybillCaptureTests", ["WaybillCapture", "WaybillDatabase", grdb]),
         tests("WaybillImportTests", ["WaybillImport", "WaybillCapture", "WaybillDatabase", grdb]),
+        tests("WaybillJobsTests", ["WaybillJobs", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),
         tests("WaybillPlanTests", ["WaybillPlan", "WaybillJobs", "WaybillCapture", "WaybillDatabase", grdb]),
         tests("WaybillPackageTests", ["WaybillPackage", "WaybillWire", "WaybillDatabase", crypto, grdb]),
         tests("WaybillTransferTests", ["WaybillTransfer", "WaybillWire", "WaybillModel"]),
