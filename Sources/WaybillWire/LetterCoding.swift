@@ -336,3 +336,15 @@ func plainText(_ text: String) -> String {
     }
     return String(result)
 }
+
+extension StoreReport {
+    /// The report alone, as the store's outbox keeps it.
+    public func encoded() throws -> [UInt8] { try WireReport(self).serializedBytes() }
+
+    /// - Throws: ``LetterFault`` when the bytes are not a report.
+    public init(decoding bytes: [UInt8]) throws(LetterFault) {
+        let wire: WireReport
+        do { wire = try WireReport(serializedBytes: bytes) } catch { throw LetterFault("a stored report is damaged") }
+        try self.init(checking: wire)
+    }
+}

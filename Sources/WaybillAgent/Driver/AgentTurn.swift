@@ -1,0 +1,175 @@
+import Foundation
+import Logging
+import SwiftProtobuf
+import WaybillApply
+import WaybillDatabase
+import WaybillModel
+import WaybillPackage
+import WaybillSocket
+import WaybillWire
+
+/// The wire thread's state, and one turn of its loop. Used by that thread only.
+final class AgentTurn {
+    private let parts: AgentParts
+    private let ledger: StoreDatabase
+    private let worker: Worker
+    private var line: HubLine
+    private var core: AgentCore
+    private var incoming: IncomingFile?
+    private var tickedAt: Timestamp?
+    private var connection = ConnectionState()
+
+    init(parts: AgentParts, ledger: StoreDatabase, worker: Worker) throws {
+        self.parts = parts
+        self.ledger = ledger
+        self.worker = worker
+        line = try HubLine(parts: parts)
+        core = AgentCore(store: parts.store, settings: parts.settings, stored: try ledger.storedState())
+    }
+
+    func run(_ mailbox: Mailbox) {
+        do {
+            try line.wait(mailbox.wakeUp, milliseconds: AgentCore.tickMilliseconds)
+            for event in mailbox.take() { handle(event) }
+            while let event = try line.nextMonitorEvent() { noteConnection(event) }
+            while let frame = try line.nextLetter() { hear(frame) }
+            while let frame = try line.nextAnnouncement() { hearAnnouncement(frame) }
+            let now = parts.clock.now()
+            if tickedAt.map({ now - $0 >= Int64(AgentCore.tickMilliseconds) }) ?? true {
+                tickedAt = now
+                handle(.tick(surroundings()))
+            }
+        } catch {
+            parts.logger.error("the connection to the hub failed: \(error)")
+            reconnect()
+        }
+    }
+
+    func close() {
+        connection.isConnected = false
+        connection.save(to: parts.home.connection, logger: parts.logger)
+    }
+
+    private func surroundings() -> Surroundings {
+        let free = (try? DurableFile.freeBytes(at: parts.home.path)) ?? 0
+        var isOpen = true
+        if let window = parts.configuration.downloadWindow {
+            let now = Calendar.current.dateComponents([.hour, .minute], from: Date())
+            isOpen = window.contains((now.hour ?? 0) * 60 + (now.minute ?? 0))
+        }
+        return Surroundings(freeBytes: free, isDownloadWindowOpen: isOpen)
+    }
+
+    // MARK: hearing
+
+    private func hear(_ frame: [UInt8]) {
+        do {
+            let letter = try HubLetter(decoding: frame)
+            if case .refused(let reason) = letter { connection.problem = reason } else { connection.problem = "" }
+            connection.heard(parts.clock.now())
+            handle(.letter(letter))
+        } catch {
+            parts.logger.warning("the hub sent something that was refused: \(error)")
+        }
+    }
+
+    private func hearAnnouncement(_ frame: [UInt8]) {
+        guard let wire = try? WireAnnouncement(serializedBytes: frame), let session = SessionID(wire.session) else { return }
+        handle(.announced(session, spreadMilliseconds: Int64(min(wire.spreadMs, 600_000))))
+    }
+
+    private func noteConnection(_ event: ConnectionEvent) {
+        switch event {
+        case .handshakeSucceeded:
+            parts.logger.info("connected to the hub at \(parts.enrolment.agents_endpoint)")
+            connection.isConnected = true
+            connection.problem = ""
+            handle(.connected)
+        case .disconnected:
+            if connection.isConnected { parts.logger.warning("the connection to the hub has ended; trying again") }
+            connection.isConnected = false
+            handle(.disconnected)
+        case .handshakeRefused, .handshakeBroken, .handshakeFailed:
+            let reason = "the hub refused this store's key: it is unknown or retired there; enrol again with a new code"
+            if connection.problem != reason { parts.logger.error("\(reason)") }
+            connection.problem = reason
+            connection.isConnected = false
+        case .connected, .willRetry: return
+        }
+        connection.save(to: parts.home.connection, logger: parts.logger)
+    }
+
+    // MARK: deciding and doing
+
+    private func handle(_ event: AgentEvent) {
+        var events = [event]
+        // An effect that is done at once answers with an event of its own.
+        while !events.isEmpty {
+            for effect in core.step(events.removeFirst(), now: parts.clock.now()) {
+                do {
+                    if let answer = try run(effect) { events.append(answer) }
+                } catch {
+                    parts.logger.error("\(error)")
+                }
+            }
+        }
+        connection.saveNowAndThen(to: parts.home.connection, at: parts.clock.now(), logger: parts.logger)
+    }
+
+    private func run(_ effect: AgentEffect) throws -> AgentEvent? {
+        switch effect {
+        case .send(let letter): try line.send(letter)
+        case .reconnect: reconnect()
+        case .open(let manifest):
+            incoming = nil
+            worker.add(.open(manifest))
+        case .storeChunk(let package, let index, let data): return storeChunk(package, index, data)
+        case .unpack(let manifest):
+            incoming = nil
+            worker.add(.unpack(manifest))
+        case .apply(let manifest, let run, let attempt): worker.add(.apply(manifest, run: run, attempt: attempt))
+        case .stopApplying: worker.stopApplying()
+        case .discard(let package):
+            incoming = nil
+            worker.add(.discard(package))
+        case .record(let session, let job, let run, let attempt, let outcome, let message, let isTransient):
+            try ledger.record(
+                session: session, job: job, run: run, attempt: attempt, outcome: outcome, at: parts.clock.now(),
+                message: message, isTransient: isTransient)
+            return .stored(try ledger.storedState())
+        case .recordCancel(let order):
+            let report = try ledger.cancel(
+                session: order.session, job: order.job, run: order.run, at: parts.clock.now())
+            parts.logger.info("session \(order.session) was called off: \(report.outcome.rawValue)")
+            return .stored(try ledger.storedState())
+        case .acknowledge(let names):
+            try ledger.acknowledge(names)
+            return .stored(try ledger.storedState())
+        case .raiseIncarnation(let counter):
+            _ = try ledger.raiseIncarnation(above: counter, random: UInt64.random(in: .min ... .max))
+            return .stored(try ledger.storedState())
+        case .log(let text, let isProblem): parts.logger.log(level: isProblem ? .warning : .info, "\(text)")
+        }
+        return nil
+    }
+
+    /// Small enough for the wire thread: one hash and one write of a chunk.
+    private func storeChunk(_ package: PackageID, _ index: Int, _ data: [UInt8]) -> AgentEvent? {
+        guard let manifest = core.task?.manifest, manifest.id == package else { return nil }
+        do {
+            if incoming == nil { incoming = try IncomingFile.open(folder: parts.home.incoming, manifest: manifest) }
+            return try incoming?.write(data, at: index) == true
+                ? .chunkStored(package, index: index) : .chunkRejected(package, index: index)
+        } catch {
+            incoming = nil
+            return .failed(
+                package, AgentFault(stage: .download, message: "the download cannot be stored: \(error)", isTransient: true))
+        }
+    }
+
+    private func reconnect() {
+        do { line = try HubLine(parts: parts) } catch { parts.logger.error("no new connection to the hub: \(error)") }
+        connection.isConnected = false
+        handle(.disconnected)
+    }
+}

@@ -1,0 +1,50 @@
+import WaybillModel
+import WaybillSocket
+import WaybillWire
+
+/// The agent's connection to its hub: a DEALER for letters, its monitor, and a SUB for announcements.
+///
+/// A class so that it can be replaced as a whole when the line has gone silent; used by the wire thread only.
+final class HubLine {
+    private let letters: ZMQSocket
+    private let monitor: ConnectionMonitor
+    private let announcements: ZMQSocket
+
+    init(parts: AgentParts) throws {
+        var settings = SocketSettings(
+            security: .client(parts.keys, serverKey: parts.hubKey), frameBytesMax: Limits.messageBytesMax)
+        settings.sendQueueMax = 200
+        letters = try ZMQSocket(.dealer, settings, context: parts.context)
+        monitor = try ConnectionMonitor(of: letters, context: parts.context)
+        announcements = try ZMQSocket(.subscriber, settings, context: parts.context)
+        try announcements.subscribe(Array("waybill".utf8))
+        try letters.connect(parts.enrolment.agents_endpoint)
+        try announcements.connect(parts.enrolment.announcements_endpoint)
+    }
+
+    func wait(_ wakeUp: WakeUp, milliseconds: Int) throws {
+        _ = try Poller.wait(
+            for: [letters.item(), announcements.item(), monitor.item()], wakeUp: wakeUp, milliseconds: milliseconds)
+    }
+
+    /// Dropped when the line is down or full: everything is said again by the core's own timers.
+    func send(_ letter: AgentLetter) throws {
+        _ = try letters.send([try letter.encoded()])
+    }
+
+    func nextLetter() throws -> [UInt8]? {
+        while let message = try letters.receive() {
+            if message.frames.count == 1 { return message.frames[0] }
+        }
+        return nil
+    }
+
+    func nextAnnouncement() throws -> [UInt8]? {
+        while let message = try announcements.receive() {
+            if message.frames.count == 2 { return message.frames[1] }
+        }
+        return nil
+    }
+
+    func nextMonitorEvent() throws -> ConnectionEvent? { try monitor.next() }
+}

@@ -1,0 +1,173 @@
+import Foundation
+import Logging
+import Synchronization
+import WaybillApply
+import WaybillDatabase
+import WaybillModel
+import WaybillPackage
+import WaybillSocket
+import WaybillWire
+
+/// Long work of a store, one piece after the other on a thread of its own: looking at partial files, unpacking,
+/// applying. Answers through the mailbox.
+final class Worker: Sendable {
+    enum Piece: Sendable {
+        case open(Manifest)
+        case unpack(Manifest)
+        case apply(Manifest, run: Int, attempt: Int)
+        case discard(PackageID)
+    }
+
+    private let parts: AgentParts
+    private let mailbox: Mailbox
+    private let queue = Guarded()
+    private let isStopRequested = Atomic(false)
+    private let thread = Mutex<LoopThread?>(nil)
+
+    /// NSCondition guards the fields: they are touched between lock and unlock only, which is why this may be shared.
+    private final class Guarded: @unchecked Sendable {
+        let condition = NSCondition()
+        var pieces: [Piece] = []
+        var isStopping = false
+    }
+
+    init(parts: AgentParts, mailbox: Mailbox) {
+        self.parts = parts
+        self.mailbox = mailbox
+    }
+
+    func start(applier: Applier, ledger: StoreDatabase) throws {
+        let slot = Handover((applier, ledger))
+        let loop = try LoopThread("agent-work") { [self] in
+            guard let (applier, ledger) = slot.take() else { return }
+            while let piece = next() { run(piece, applier, ledger) }
+        }
+        thread.withLock { $0 = loop }
+    }
+
+    func add(_ piece: Piece) {
+        if case .apply = piece { isStopRequested.store(false, ordering: .releasing) }
+        queue.condition.lock()
+        defer { queue.condition.unlock() }
+        queue.pieces.append(piece)
+        queue.condition.signal()
+    }
+
+    /// Asks an apply under way to end at its next chance.
+    func stopApplying() { isStopRequested.store(true, ordering: .releasing) }
+
+    func stop() {
+        stopApplying()
+        queue.condition.lock()
+        queue.isStopping = true
+        queue.condition.broadcast()
+        queue.condition.unlock()
+        thread.withLock { $0.take() }?.join()
+    }
+
+    private func next() -> Piece? {
+        queue.condition.lock()
+        defer { queue.condition.unlock() }
+        while queue.pieces.isEmpty, !queue.isStopping { queue.condition.wait() }
+        return queue.isStopping ? nil : queue.pieces.removeFirst()
+    }
+
+    private func run(_ piece: Piece, _ applier: Applier, _ ledger: StoreDatabase) {
+        switch piece {
+        case .open(let manifest): open(manifest)
+        case .unpack(let manifest): unpack(manifest)
+        case .apply(let manifest, let run, let attempt): apply(manifest, run, attempt, applier, ledger)
+        case .discard(let package): discard(package)
+        }
+    }
+
+    private func rawPath(_ package: PackageID) -> String { parts.home.incoming + "/" + package.hex + ".db" }
+
+    private func open(_ manifest: Manifest) {
+        do {
+            try sweep(keeping: manifest.id)
+            let needed = manifest.bytes + manifest.rawBytes + AgentHome.reserveBytes
+            let free = try DurableFile.freeBytes(at: parts.home.incoming)
+            guard free >= needed else {
+                throw AgentFault(
+                    stage: .download, message: "the download needs \(needed) bytes of disk, \(free) are free",
+                    isTransient: true)
+            }
+            let file = try IncomingFile.open(folder: parts.home.incoming, manifest: manifest)
+            mailbox.post(.opened(manifest.id, held: file.held))
+        } catch let fault as AgentFault {
+            mailbox.post(.failed(manifest.id, fault))
+        } catch {
+            mailbox.post(
+                .failed(manifest.id, AgentFault(stage: .download, message: "\(error)", isTransient: true)))
+        }
+    }
+
+    /// Removes what earlier downloads left, but for the package at hand: one download at a time needs one file.
+    private func sweep(keeping package: PackageID) throws {
+        for name in try FileManager.default.contentsOfDirectory(atPath: parts.home.incoming)
+        where !name.hasPrefix(package.hex) {
+            try FileManager.default.removeItem(atPath: parts.home.incoming + "/" + name)
+        }
+    }
+
+    private func unpack(_ manifest: Manifest) {
+        do {
+            let file = try IncomingFile.open(folder: parts.home.incoming, manifest: manifest)
+            try file.finish()
+            try PackageFile.unpack(compressedPath: file.path, manifest: manifest, to: rawPath(manifest.id))
+            try PackageFile.check(rawPath: rawPath(manifest.id), manifest: manifest)
+            mailbox.post(.unpacked(manifest.id))
+        } catch {
+            let isTransient = (error as? PackageFault)?.isTransient ?? (error is FileFault)
+            mailbox.post(
+                .failed(manifest.id, AgentFault(stage: .download, message: "\(error)", isTransient: isTransient)))
+        }
+    }
+
+    private func apply(_ manifest: Manifest, _ run: Int, _ attempt: Int, _ applier: Applier, _ ledger: StoreDatabase) {
+        do {
+            let result = try applier.apply(
+                rawPath: rawPath(manifest.id), manifest: manifest, run: run, attempt: attempt,
+                at: { self.parts.clock.now() }, pause: { usleep(UInt32($0) * 1000) },
+                shouldStop: { self.isStopRequested.load(ordering: .acquiring) })
+            parts.logger.info(
+                "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms")
+            mailbox.post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))
+        } catch let fault as ApplyFault {
+            mailbox.post(
+                .failed(
+                    manifest.id,
+                    AgentFault(
+                        stage: .apply, message: "\(fault)", isTransient: fault.isTransient, isStale: fault.isStale)))
+        } catch {
+            mailbox.post(.failed(manifest.id, AgentFault(stage: .apply, message: "\(error)", isTransient: true)))
+        }
+    }
+
+    private func discard(_ package: PackageID) {
+        do {
+            for name in try FileManager.default.contentsOfDirectory(atPath: parts.home.incoming)
+            where name.hasPrefix(package.hex) {
+                try FileManager.default.removeItem(atPath: parts.home.incoming + "/" + name)
+            }
+        } catch {
+            parts.logger.warning("the files of package \(package) could not be removed: \(error)")
+        }
+    }
+}
+
+extension AgentHome {
+    /// Bytes that a download leaves free: the tills go on selling.
+    static let reserveBytes: Int64 = 64 * 1024 * 1024
+}
+
+extension StoreDatabase {
+    /// What the core needs to know of the database.
+    func storedState() throws -> StoredState {
+        let state = try state()
+        return StoredState(
+            incarnation: state.incarnation, sequence: state.sequence, watermarks: state.watermarks,
+            outbox: try outbox(limit: Limits.reportsMax))
+    }
+}

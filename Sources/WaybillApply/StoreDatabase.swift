@@ -1,0 +1,168 @@
+import Foundation
+import GRDB
+import WaybillDatabase
+import WaybillModel
+import WaybillWire
+
+/// Where a store stands.
+public struct StoreState: Hashable, Sendable {
+    public var incarnation: Incarnation
+    /// Durable changes in this incarnation.
+    public var sequence: Int64
+    public var watermarks: [JobID: Watermark]
+}
+
+/// `store.db` is the database of another store.
+public struct ForeignStore: Error, CustomStringConvertible {
+    public let path: String
+    public let found: String
+    public let expected: StoreID
+    public var description: String { "\(path) is the database of store \(found), not of store \(expected)" }
+}
+
+/// The small transactions in a store's database: incarnations, cancels, the outbox. Applying is ``Applier``'s.
+///
+/// Safe to share between threads: everything goes through one serialising connection.
+public final class StoreDatabase: Sendable {
+    private let queue: DatabaseQueue
+    public let path: String
+
+    /// Opens or makes the database of a store.
+    public init(path: String, store: StoreID) throws {
+        self.path = path
+        queue = try StoreDatabase.open(path, label: "ledger")
+        try write { db in
+            try StoreSchema.install(in: db)
+            let found = try String.fetchOne(db, sql: "SELECT value FROM _waybill_meta WHERE name = 'store'")
+            if let found, found != store.rawValue { throw ForeignStore(path: path, found: found, expected: store) }
+            if found == nil { try StoreSchema.set("store", store.rawValue, in: db) }
+        }
+    }
+
+    /// How either connection is opened: see ``OpenDatabase``; and with freed pages not overwritten, which would hold
+    /// the lock five times as long when an old table is dropped.
+    static func open(_ path: String, label: String) throws -> DatabaseQueue {
+        let queue = try OpenDatabase.queue(at: path, label: label)
+        try queue.writeWithoutTransaction { db in
+            try db.execute(
+                sql: """
+                    PRAGMA secure_delete = OFF;
+                    PRAGMA journal_size_limit = 67108864;
+                    """)
+        }
+        return queue
+    }
+
+    private func write<T>(_ body: (Database) throws -> T) throws -> T { try queue.write(body) }
+
+    /// Begins a new life of the agent: one more than the last the database remembers.
+    @discardableResult
+    public func startIncarnation(random: UInt64) throws -> Incarnation {
+        try write { db in
+            try begin(Incarnation(counter: try StoreSchema.integer("counter", in: db) + 1, random: random), in: db)
+        }
+    }
+
+    /// Begins one above a counter that the hub knows: this database is older than it, or is a copy.
+    @discardableResult
+    public func raiseIncarnation(above counter: Int64, random: UInt64) throws -> Incarnation {
+        try write { db in
+            let own = try StoreSchema.integer("counter", in: db)
+            return try begin(Incarnation(counter: max(own, counter) + 1, random: random), in: db)
+        }
+    }
+
+    private func begin(_ incarnation: Incarnation, in db: Database) throws -> Incarnation {
+        try StoreSchema.set("counter", incarnation.counter, in: db)
+        try StoreSchema.set("random", Int64(bitPattern: incarnation.random), in: db)
+        try StoreSchema.set("sequence", Int64(0), in: db)
+        return incarnation
+    }
+
+    public func state() throws -> StoreState {
+        try queue.read { db in
+            var watermarks: [JobID: Watermark] = [:]
+            for row in try Row.fetchAll(db, sql: "SELECT * FROM _waybill_watermark") {
+                if let job = JobID(row["job"]), let session = SessionID(row["session"]) {
+                    watermarks[job] = Watermark(
+                        version: Version(epoch: row["epoch"], number: row["version"]), session: session)
+                }
+            }
+            return StoreState(
+                incarnation: try StoreSchema.incarnation(in: db), sequence: try StoreSchema.integer("sequence", in: db),
+                watermarks: watermarks)
+        }
+    }
+
+    /// Puts a report into the outbox that no row depends on.
+    public func record(
+        session: SessionID, job: JobID, run: Int, attempt: Int, outcome: StoreOutcome, at: Timestamp,
+        message: String = "", isTransient: Bool = false
+    ) throws {
+        precondition(outcome != .applied && outcome != .canceled, "those are written with what they tell of")
+        _ = try write { db in
+            try StoreSchema.report(
+                session: session, job: job, run: run, attempt: attempt, outcome: outcome, at: at,
+                message: String(message.prefix(Limits.reportTextBytesMax / 4)), isTransient: isTransient, in: db)
+        }
+    }
+
+    /// The oldest unacknowledged reports.
+    public func outbox(limit: Int) throws -> [StoreReport] {
+        try queue.read { db in
+            let blobs = try Data.fetchAll(
+                db, sql: "SELECT report FROM _waybill_outbox ORDER BY id LIMIT ?", arguments: [limit])
+            return try blobs.map { try StoreReport(decoding: [UInt8]($0)) }
+        }
+    }
+
+    /// Forgets reports that the hub has. One of another incarnation with the same id is another report.
+    public func acknowledge(_ names: [ReportName]) throws {
+        try write { db in
+            for name in names {
+                try db.execute(
+                    sql: "DELETE FROM _waybill_outbox WHERE id = ? AND counter = ? AND random = ?",
+                    arguments: [name.id, name.incarnation.counter, Int64(bitPattern: name.incarnation.random)])
+            }
+        }
+    }
+
+    /// Answers a cancel, truly and for good: promises never to apply the run, or says that it was applied.
+    ///
+    /// The applier's last transaction and this one exclude each other, so there is no third answer.
+    public func cancel(session: SessionID, job: JobID, run: Int, at: Timestamp) throws -> StoreReport {
+        try write { db in
+            let known = try Row.fetchOne(
+                db, sql: "SELECT * FROM _waybill_outcome WHERE session = ? AND run = ?",
+                arguments: [session.rawValue, run])
+            if let known, known["outcome"] == "applied" {
+                return try StoreSchema.report(
+                    session: session, job: job, run: run, attempt: 1, outcome: .applied,
+                    at: Timestamp(milliseconds: known["at"]), rowsChanged: known["rows_changed"],
+                    longestLockMilliseconds: known["longest_lock_ms"],
+                    watermark: try StoreSchema.watermark(of: job, in: db), in: db)
+            }
+            if known == nil {
+                try db.execute(
+                    sql: """
+                        INSERT INTO _waybill_outcome (session, run, job, outcome, at) VALUES (?, ?, ?, 'canceled', ?)
+                        """,
+                    arguments: [session.rawValue, run, job.rawValue, at.milliseconds])
+            }
+            let since: Int64 = known?["at"] ?? at.milliseconds
+            return try StoreSchema.report(
+                session: session, job: job, run: run, attempt: 1, outcome: .canceled,
+                at: Timestamp(milliseconds: since), in: db)
+        }
+    }
+
+    /// The last sessions that this store has applied or called off, newest first, for people.
+    public func lastOutcomes(limit: Int) throws -> [(session: String, job: String, outcome: String, at: Timestamp)] {
+        try queue.read { db in
+            try Row.fetchAll(
+                db, sql: "SELECT session, job, outcome, at FROM _waybill_outcome ORDER BY at DESC LIMIT ?",
+                arguments: [limit]
+            ).map { ($0["session"], $0["job"], $0["outcome"], Timestamp(milliseconds: $0["at"])) }
+        }
+    }
+}
