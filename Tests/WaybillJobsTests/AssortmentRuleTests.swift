@@ -93,7 +93,7 @@ import WaybillJobs
 
     @Test func theLastDayOfTheCalendarIsOpenAndAnEndBeforeTheBeginningIsNever() throws {
         let hq = try chain()
-        try hq.fill("assortment", "A,Ever,published,2026-01-01,9999-12-31", "B,Never,published,2026-05-01,2026-04-30")
+        try hq.fill("assortment", "A,Ever,published,2026-01-01,9999-12-31", "B,Never,published,2026-05-10,2026-04-30")
         try hq.fill("assortment_node", "A,HQ", "B,HQ")
         try hq.fill("assortment_line", "A,1,include,,mug", "B,1,exclude,,mug", "B,2,include,,tea-1")
         #expect(try assorted(hq, "S1") == [["mug", "2026-01-01", nil]])
