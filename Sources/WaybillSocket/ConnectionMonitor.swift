@@ -6,7 +6,7 @@ public enum ConnectionEvent: Equatable, Sendable, CustomStringConvertible {
     /// TCP is there; the handshake follows.
     case connected(endpoint: String)
     case handshakeSucceeded(endpoint: String)
-    /// The other side knows our key and does not want it (400), or answered with another ZAP status.
+    /// The other side has seen our key and does not let it in: 400, the gatekeeper's one refusal.
     case handshakeRefused(endpoint: String, status: Int)
     /// The other side speaks something else, or holds another secret key than the one we were told (some cases of it).
     case handshakeBroken(endpoint: String, code: Int)

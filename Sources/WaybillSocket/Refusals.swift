@@ -27,7 +27,7 @@ public struct Refusal: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What the gatekeeper tells its log, at most `refusalsPerSecond` and one summary a second.
+/// What the gatekeeper tells its log: at most five refusals a second by name, and one count of the others.
 public enum GatekeeperNotice: Equatable, Sendable, CustomStringConvertible {
     case refused(Refusal)
     /// So many more were refused since, too many to name.

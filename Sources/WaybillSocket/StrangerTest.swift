@@ -2,8 +2,8 @@
 /// open when something about the gatekeeper is wrong, and nothing else would show it.
 public enum StrangerTest {
     public enum Outcome: Equatable, Sendable {
-        /// As it should be. 400 is the gatekeeper's own refusal; nil means that the handshake ended without a reason,
-        /// as it does when no gatekeeper runs.
+        /// 400 is the gatekeeper's own refusal and the one outcome on which a server should serve. nil means that the
+        /// handshake ended without a reason: no gatekeeper runs, or it is not our server that answers there.
         case refused(status: Int?)
         /// The server must not serve.
         case gotIn

@@ -177,6 +177,12 @@ import Testing
         #expect(verdict(domain: "enrolment") == .admitted(userID: keys.publicKey.z85))
         #expect(reason(domain: "enrolment", mechanism: "NULL") == .notCurve)
         #expect(reason(domain: "enrolment", key: [1]) == .badKey)
+        // The client's test key of zmq_curve(7).
+        let known: [UInt8] = [
+            0xBB, 0x88, 0x47, 0x1D, 0x65, 0xE2, 0x65, 0x9B, 0x30, 0xC5, 0x5A, 0x53, 0x21, 0xCE, 0xBB, 0x5A,
+            0xAB, 0x2B, 0x70, 0xA3, 0x98, 0x64, 0x5C, 0x26, 0xDC, 0xA2, 0xB2, 0xFC, 0xB4, 0x3F, 0xC5, 0x18,
+        ]
+        #expect(reason(domain: "enrolment", key: known) == .badKey)
     }
 
     @Test func aRefusalIsAnsweredWith400AndNoUser() {
