@@ -9,7 +9,7 @@ public final class ZMQContext: Sendable {
     nonisolated(unsafe) let pointer: UnsafeMutableRawPointer
 
     /// - Parameters:
-    ///   - ioThreads: threads that move and encrypt bytes; one carries about 350 MB/s of CURVE traffic.
+    ///   - ioThreads: threads that move and encrypt bytes; one carries several hundred MB/s of CURVE traffic.
     ///   - socketsMax: sockets of this process, cut to what libzmq allows (65,535). Connections of one socket do not
     ///     count: they take file descriptors only.
     public init(ioThreads: Int = 1, socketsMax: Int = 1023) throws(SocketError) {

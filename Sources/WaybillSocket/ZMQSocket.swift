@@ -89,7 +89,7 @@ public struct ZMQSocket: ~Copyable {
     }
 
     /// Every frame is copied once. Handing our memory to libzmq would save that, but CURVE encrypts into memory of its
-    /// own anyway, which takes twenty times as long as the copy.
+    /// own anyway, which takes many times as long as the copy.
     private func sendAll(_ frames: [[UInt8]]) throws(SocketError) -> SendResult {
         precondition(!frames.isEmpty, "a message has at least one frame")
         let socket = handle.open
