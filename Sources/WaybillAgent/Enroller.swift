@@ -39,8 +39,7 @@ public enum Enroller {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         try DurableFile.write(Array(try encoder.encode(stored)), to: home.enrolment)
-        _ = consume lock
-        return code.store
+        return withExtendedLifetime(lock) { code.store }
     }
 
     private static func ask(_ code: EnrolmentCode, keys: CurveKeyPair) throws -> WireEnrolReply {

@@ -8,7 +8,7 @@ public struct HomeInUse: Error, CustomStringConvertible {
 }
 
 /// The right to be the only process of its kind on a home folder. Ends with the process, however that ends.
-public struct HomeLock: ~Copyable {
+public final class HomeLock: Sendable {
     private let descriptor: Int32
 
     /// - Parameter role: what the process calls itself, for the message (`waybill-hub`).

@@ -13,6 +13,13 @@ public struct Derivation: Sendable, Equatable {
     public var token: Int64
     /// Whether this call found any difference to the derivation before.
     public var hasChanges: Bool
+
+    public init(job: JobID, version: Version, token: Int64, hasChanges: Bool) {
+        self.job = job
+        self.version = version
+        self.token = token
+        self.hasChanges = hasChanges
+    }
 }
 
 /// A job whose queries HQ's tables do not satisfy, in words for the person who wrote either.

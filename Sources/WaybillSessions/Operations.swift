@@ -21,6 +21,15 @@ public final class Operations: Sendable {
     public func read<T>(_ body: (Database) throws -> T) throws -> T {
         try pool.read(body)
     }
+
+    /// The same for async callers: waits without blocking a thread of Swift's pool.
+    public func reading<T: Sendable>(_ body: @Sendable @escaping (Database) throws -> T) async throws -> T {
+        try await pool.read(body)
+    }
+
+    public func writing<T: Sendable>(_ body: @Sendable @escaping (Database) throws -> T) async throws -> T {
+        try await pool.write(body)
+    }
 }
 
 /// The header of a session as it is kept.
@@ -130,7 +139,7 @@ public struct SessionLine: Sendable {
 }
 
 /// What to list.
-public struct SessionFilter: Sendable {
+public struct SessionQuery: Sendable {
     public var job: String?
     /// A header's status, or one that at least one delivery shows.
     public var status: String?
@@ -150,7 +159,7 @@ public struct SessionFilter: Sendable {
 
 public enum SessionList {
     /// The newest sessions that the filter lets through, newest first, each with its roll-up.
-    public static func lines(_ filter: SessionFilter, in db: Database) throws -> [SessionLine] {
+    public static func lines(_ filter: SessionQuery, in db: Database) throws -> [SessionLine] {
         // Walks the table backwards by its rowid and stops at the limit; delivery_status answers the EXISTS.
         let rows = try Row.fetchAll(
             db,
@@ -183,6 +192,60 @@ public enum SessionList {
             if let status = DeliveryStatus(rawValue: row["status"]) { counts[status] = row["count"] }
         }
         return counts
+    }
+
+    /// What a session's deliveries add up to, however many share a package: rows, compressed bytes, and of the bytes
+    /// those that have arrived.
+    public static func volume(_ id: SessionID, in db: Database) throws -> (rows: Int64, bytes: Int64, bytesDone: Int64) {
+        // Primary key prefix (session); package by its key.
+        let row = try Row.fetchOne(
+            db,
+            sql: """
+                SELECT sum(package.rows) AS rows, sum(package.bytes) AS bytes,
+                    sum(package.bytes) FILTER (WHERE delivery.status IN ('Downloaded', 'Applied', 'ApplyFailed')) AS done
+                FROM delivery JOIN package ON package.id = delivery.package
+                WHERE delivery.session = ? AND NOT delivery.is_no_data
+                """,
+            arguments: [id.number])
+        return (row?["rows"] ?? 0, row?["bytes"] ?? 0, row?["done"] ?? 0)
+    }
+
+    /// A store's newest deliveries, newest first.
+    public static func newest(of store: StoreID, limit: Int, in db: Database) throws -> [(Delivery, SessionRecord)] {
+        // Walks sessions backwards; delivery by its primary key.
+        let rows = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT session.* FROM session
+                WHERE EXISTS (SELECT 1 FROM delivery WHERE delivery.session = session.number AND delivery.store_id = ?)
+                ORDER BY number DESC LIMIT ?
+                """,
+            arguments: [store.rawValue, limit])
+        return try rows.compactMap { row in
+            guard let session = SessionRecord(row), let delivery = try DeliveryRecord.find(session.id, store, in: db)
+            else { return nil }
+            return (delivery, session)
+        }
+    }
+
+    /// Jobs of which each store has an open delivery: it is behind in them.
+    public static func behind(in db: Database) throws -> [StoreID: Set<JobID>] {
+        var behind: [StoreID: Set<JobID>] = [:]
+        // Index delivery_open.
+        for row in try Row.fetchAll(db, sql: "SELECT store_id, job FROM delivery WHERE is_open") {
+            if let store = StoreID(row["store_id"]), let job = JobID(row["job"]) { behind[store, default: []].insert(job) }
+        }
+        return behind
+    }
+
+    /// Sessions with a delivery that is not final, or that are being built.
+    public static func runningCount(in db: Database) throws -> Int {
+        try Int.fetchOne(
+            db,
+            sql: """
+                SELECT (SELECT count(DISTINCT session) FROM delivery WHERE is_open)
+                    + (SELECT count(*) FROM session WHERE status = 'Started')
+                """) ?? 0
     }
 
     /// The newest failures, for `status`.

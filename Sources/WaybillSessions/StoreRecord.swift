@@ -127,8 +127,7 @@ public enum Enrolment {
         }
         if let usedKey: Data = row["public_key"] {
             guard [UInt8](usedKey) == publicKey, record.publicKey == publicKey else {
-                throw EnrolmentRefusal(
-                    description: "the enrolment code of store \(store) has been used already; ask for a new one")
+                throw EnrolmentRefusal("the enrolment code of store \(store) has been used already; ask for a new one")
             }
             return
         }

@@ -85,16 +85,3 @@ final class Mailbox: Sendable {
         }
     }
 }
-
-/// Carries a value that is not Sendable to the one thread that will own it.
-///
-/// Unchecked, because: the maker gives the value away and keeps no reference, `take` hands it out once, and starting a
-/// thread orders the two.
-final class Handover<Value>: @unchecked Sendable {
-    private var value: Value?
-    init(_ value: Value) { self.value = value }
-    func take() -> Value? {
-        defer { value = nil }
-        return value
-    }
-}

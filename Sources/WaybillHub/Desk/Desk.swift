@@ -17,6 +17,8 @@ public struct Desk: Sendable {
     /// Where to answer; nil when nothing was heard since the hub started, or the line is known to be gone.
     public internal(set) var peer: Peer?
     public internal(set) var progress: AgentLetter.Progress?
+    /// Free bytes on the store's disk, as it said last; nil before it has.
+    public internal(set) var freeBytes: Int64?
 
     let settings: DeskSettings
     /// Packages the store may fetch since this hub started.

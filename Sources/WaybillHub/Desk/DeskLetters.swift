@@ -72,6 +72,7 @@ extension Desk {
 
     private mutating func greet(_ hello: AgentLetter.Hello, now: Timestamp, _ effects: inout [DeskEffect]) {
         progress = hello.progress
+        freeBytes = hello.freeBytes
         if record.agentVersion != hello.agentVersion {
             record.agentVersion = hello.agentVersion
             saveContact(now, &effects)

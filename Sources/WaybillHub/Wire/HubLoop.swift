@@ -130,6 +130,7 @@ enum HubOrder: Sendable {
         var isOnline: Bool
         var lastHeard: Timestamp?
         var progress: AgentLetter.Progress?
+        var freeBytes: Int64?
     }
 }
 

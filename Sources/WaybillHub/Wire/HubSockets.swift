@@ -18,14 +18,18 @@ struct HubSockets: ~Copyable {
         var settings = SocketSettings(
             security: .server(keys, domain: HubSockets.agentsDomain), frameBytesMax: Limits.messageBytesMax)
         settings.sendQueueMax = HubLimits.sendQueueMax
-        agents = try ZMQSocket(.router, settings, context: parts.context)
-        announcements = try ZMQSocket(.publisher, settings, context: parts.context)
+        // Locals first: a noncopyable value must not be half made when a later step throws.
+        let agents = try ZMQSocket(.router, settings, context: parts.context)
+        let announcements = try ZMQSocket(.publisher, settings, context: parts.context)
         // Enough for a request; a stranger must not make the hub hold more.
         let small = SocketSettings(
             security: .server(keys, domain: HubSockets.enrolmentDomain), frameBytesMax: 16 * 1024)
-        enrolment = try ZMQSocket(.router, small, context: parts.context)
+        let enrolment = try ZMQSocket(.router, small, context: parts.context)
         try agents.bind(parts.configuration.listen)
         try announcements.bind(parts.configuration.announce)
         try enrolment.bind(parts.configuration.enrol)
+        self.agents = agents
+        self.announcements = announcements
+        self.enrolment = enrolment
     }
 }

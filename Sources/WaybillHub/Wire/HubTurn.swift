@@ -213,7 +213,8 @@ struct HubTurn: ~Copyable {
             var contacts: [StoreID: HubOrder.Contact] = [:]
             for (store, desk) in desks {
                 contacts[store] = HubOrder.Contact(
-                    isOnline: desk.isOnline(at: now), lastHeard: desk.peer?.lastHeard, progress: desk.progress)
+                    isOnline: desk.isOnline(at: now), lastHeard: desk.peer?.lastHeard, progress: desk.progress,
+                    freeBytes: desk.freeBytes)
             }
             batch.replies.append { [contacts] in reply(contacts) }
         }

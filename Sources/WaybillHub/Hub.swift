@@ -1,0 +1,104 @@
+import Foundation
+import Logging
+import ServiceLifecycle
+import WaybillCapture
+import WaybillDatabase
+import WaybillJobs
+import WaybillModel
+import WaybillSessions
+import WaybillSocket
+import WaybillWire
+
+/// A running hub: everything it is made of, in the order of the street.
+public final class Hub: Service {
+    private let lock: HomeLock
+    private let home: HubHome
+    private let parts: HubParts
+    private let wire: HubLoop
+    private let publisher: Publisher
+    private let admin: AdminServer
+    private let logger: Logger
+
+    /// Opens the home, takes its lock, and makes the parts. Nothing listens yet.
+    /// - Throws: one plain sentence for whatever is wrong with the home.
+    public init(home: HubHome, logger: Logger) throws {
+        self.home = home
+        self.logger = logger
+        lock = try HomeLock(home: home.path, role: "waybill-hub")
+        let configuration = try HubConfiguration(reading: home.configuration)
+        let curveKeys = try home.loadCurveKeys()
+        let signingKey = try home.loadSigningKey()
+        let operations = try Operations(path: home.hubDatabase)
+        let hq = try OpenDatabase.queue(at: home.hqDatabase, label: "hq")
+        try hq.write { db in try HQSchema.install(in: db) }
+        try hq.close()
+
+        let startedAt = Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
+        let clock = HubClock(startedAt: startedAt)
+        let context = try ZMQContext()
+        let gatekeeper = try Gatekeeper(
+            context: context,
+            policies: [
+                HubSockets.agentsDomain: .allowList(try Hub.enrolledKeys(operations)),
+                HubSockets.enrolmentDomain: .anyKey,
+            ]
+        ) { notice in logger.warning("\(notice)") }
+        let queue = PublisherQueue()
+        parts = HubParts(
+            home: home, configuration: configuration, context: context, gatekeeper: gatekeeper, curveKeys: curveKeys,
+            operations: operations, clock: clock, hubRun: UInt64.random(in: .min ... .max), publisher: queue,
+            logger: logger)
+        wire = try HubLoop(parts: parts)
+        publisher = Publisher(
+            home: home, operations: operations, signingKey: signingKey, queue: queue, clock: clock,
+            jobs: RetailJobs.all, logger: logger)
+        let backend = HubBackend(
+            home: home, configuration: configuration, operations: operations, wire: wire, publisher: publisher,
+            jobList: RetailJobs.all, curveKeys: curveKeys, signingKey: signingKey, clock: clock, startedAt: startedAt)
+        let endpoint = configuration.listen
+        admin = AdminServer(home: home.path, backend: backend, logger: logger, now: { clock.now() }) {
+            logger.info("the hub on \(home.path) is ready; agents connect to \(endpoint)")
+            ServiceManager.tell("READY=1\nSTATUS=serving agents on \(endpoint)")
+        }
+    }
+
+    private static func enrolledKeys(_ operations: Operations) throws -> [CurvePublicKey: String] {
+        var keys: [CurvePublicKey: String] = [:]
+        for record in try operations.read({ try StoreRecord.all(in: $0) }) where record.state == .active {
+            if let bytes = record.publicKey { keys[try CurvePublicKey(bytes: bytes)] = record.id.rawValue }
+        }
+        return keys
+    }
+
+    /// Serves until the service group shuts down.
+    public func run() async throws {
+        let wire = wire
+        let publisher = publisher
+        try await onOwnThread {
+            try publisher.start(wire: wire)
+            try wire.start()
+        }
+        do {
+            try await admin.run()
+            await stop()
+        } catch {
+            await stop()
+            throw error
+        }
+    }
+
+    private func stop() async {
+        ServiceManager.tell("STOPPING=1")
+        let (wire, publisher, parts) = (wire, publisher, parts)
+        do {
+            try await onOwnThread {
+                publisher.stop()
+                wire.stop()
+                parts.gatekeeper.stop()
+            }
+        } catch {
+            logger.error("the hub could not stop its threads: \(error)")
+        }
+        logger.info("the hub on \(home.path) has stopped")
+    }
+}

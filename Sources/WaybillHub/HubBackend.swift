@@ -1,0 +1,245 @@
+import Crypto
+import Foundation
+import GRDB
+import Logging
+import WaybillAdmin
+import WaybillDatabase
+import WaybillImport
+import WaybillJobs
+import WaybillModel
+import WaybillSessions
+import WaybillSocket
+import WaybillWire
+
+/// What administrators ask for, done by the hub's threads and databases.
+struct HubBackend: AdminBackend {
+    let home: HubHome
+    let configuration: HubConfiguration
+    let operations: Operations
+    let wire: HubLoop
+    let publisher: Publisher
+    let jobList: [Job]
+    let curveKeys: CurveKeyPair
+    let signingKey: SigningKey
+    let clock: HubClock
+    let startedAt: Timestamp
+
+    // MARK: status
+
+    func status() async throws -> HubStatus {
+        let contacts = await contacts()
+        let now = clock.now()
+        let home = home
+        return try await operations.reading { db in
+            let records = try StoreRecord.all(in: db)
+            let active = records.filter { $0.state == .active }
+            let online = active.filter { contacts[$0.id]?.isOnline == true }.count
+            let behind = try SessionList.behind(in: db)
+            let failures = try SessionList.failures(limit: 20, in: db)
+            return HubStatus(
+                hub: HubStatus.Hub(version: WaybillVersion.text, startedAt: UTCTime(startedAt), home: home.path),
+                stores: HubStatus.Stores(
+                    active: active.count, online: online, offline: active.count - online,
+                    behind: active.filter { behind[$0.id] != nil }.count,
+                    pending: records.filter { $0.state == .pending }.count,
+                    retired: records.filter { $0.state == .retired }.count),
+                sessions: HubStatus.Sessions(
+                    running: try SessionList.runningCount(in: db), failedStores: Set(failures.map(\.store)).count),
+                disk: HubStatus.Disk(
+                    hqBytes: databaseBytes(home.hqDatabase), rowsBytes: databaseBytes(home.rowsDatabase),
+                    hubBytes: databaseBytes(home.hubDatabase), packagesBytes: folderBytes(home.packages),
+                    freeBytes: (try? DurableFile.freeBytes(at: home.path)) ?? 0),
+                errors: failures.map { failure in
+                    let at = failure.told.downloadedAt ?? failure.told.requestedAt ?? now
+                    return HubStatus.Problem(
+                        at: UTCTime(at), store: failure.store, session: failure.session, message: failure.message)
+                })
+        }
+    }
+
+    func contacts() async -> [StoreID: HubOrder.Contact] {
+        await withCheckedContinuation { continuation in
+            wire.post(.contacts { continuation.resume(returning: $0) })
+        }
+    }
+
+    // MARK: stores
+
+    func stores() async throws -> [StoreSummary] {
+        let contacts = await contacts()
+        return try await operations.reading { db in
+            let behind = try SessionList.behind(in: db)
+            return try StoreRecord.all(in: db).map { record in
+                try summary(record, contacts[record.id], behind[record.id] ?? [], in: db)
+            }
+        }
+    }
+
+    func store(_ store: StoreID) async throws -> StoreDetail {
+        let contacts = await contacts()
+        return try await operations.reading { db in
+            guard let record = try StoreRecord.find(store, in: db) else { throw unknownStore(store) }
+            let behind = try SessionList.behind(in: db)[store] ?? []
+            let deliveries = try SessionList.newest(of: store, limit: 20, in: db).map { delivery, session in
+                StoreDelivery(
+                    session: session.id, job: session.job, createdAt: UTCTime(session.createdAt),
+                    status: delivery.status, kind: delivery.package?.kind, rows: delivery.package?.rows ?? 0,
+                    bytes: delivery.package?.bytes ?? 0, appliedAt: delivery.told.appliedAt.map(UTCTime.init),
+                    message: delivery.message.isEmpty ? nil : delivery.message)
+            }
+            return StoreDetail(
+                summary: try summary(record, contacts[store], behind, in: db), deliveries: deliveries)
+        }
+    }
+
+    private func summary(
+        _ record: StoreRecord, _ contact: HubOrder.Contact?, _ behind: Set<JobID>, in db: Database
+    ) throws -> StoreSummary {
+        let positions = try StoreRecord.positions(of: record.id, in: db)
+        let seen = [record.lastSeen, contact?.lastHeard].compactMap { $0 }.max()
+        return StoreSummary(
+            store: record.id, state: WaybillAdmin.StoreState(rawValue: record.state.rawValue) ?? .pending,
+            online: contact?.isOnline ?? false, lastSeen: seen.map(UTCTime.init),
+            agentVersion: record.agentVersion.isEmpty ? nil : record.agentVersion,
+            watermarks: positions,
+            behind: behind.sorted(), freeBytes: contact?.freeBytes,
+            message: record.message.isEmpty ? nil : record.message)
+    }
+
+    private func unknownStore(_ store: StoreID) -> AdminError {
+        .notFound("there is no store \(store); add it with: waybill store add \(store)")
+    }
+
+    func addStore(_ store: StoreID) async throws -> StoreAdded {
+        let hqPath = home.hqDatabase
+        let isKnown = try await onOwnThread {
+            let queue = try OpenDatabase.queue(at: hqPath, label: "hq", isReadOnly: true)
+            defer { try? queue.close() }
+            return try queue.read { db in
+                try Bool.fetchOne(
+                    db, sql: "SELECT EXISTS (SELECT 1 FROM store WHERE store_id = ?)", arguments: [store.rawValue])
+                    ?? false
+            }
+        }
+        guard isKnown else {
+            throw AdminError.notFound("HQ's table store has no store '\(store)'; import it first")
+        }
+        let secret = (0..<EnrolmentCode.secretBytes).map { _ in UInt8.random(in: .min ... .max) }
+        let now = clock.now()
+        let expiresAt = now + Int64(configuration.enrolmentCodeHours) * 3_600_000
+        try await operations.writing { db in
+            try Enrolment.add(
+                store, secretHash: Array(SHA256.hash(data: secret)), at: now, expiresAt: expiresAt, in: db)
+        }
+        wire.post(.storeChanged(store))
+        let code = EnrolmentCode(
+            store: store, secret: secret, enrolmentEndpoint: configuration.advertised(configuration.enrol),
+            hubCurveKey: curveKeys.publicKey.bytes, hubSigningKey: signingKey.verifyingKey.rawBytes)
+        return StoreAdded(store: store, code: try code.encoded(), expiresAt: UTCTime(expiresAt))
+    }
+
+    func retireStore(_ store: StoreID) async throws -> StoreSummary {
+        let now = clock.now()
+        try await operations.writing { db in
+            guard try StoreRecord.find(store, in: db) != nil else { throw unknownStore(store) }
+            try Enrolment.retire(store, at: now, in: db)
+        }
+        wire.post(.storeChanged(store))
+        return try await self.store(store).summary
+    }
+
+    // MARK: jobs
+
+    func jobs() async throws -> [JobSummary] {
+        let jobList = jobList
+        return try await operations.reading { db in try jobList.map { try summary($0, in: db) } }
+    }
+
+    func job(_ id: JobID) async throws -> JobDetail {
+        guard let job = jobList.first(where: { $0.id == id }) else { throw unknownJob(id) }
+        return try await operations.reading { db in
+            JobDetail(
+                summary: try summary(job, in: db), inputs: job.inputs, prepare: job.prepare,
+                subjobs: job.subjobs.map { JobDetail.Subjob(table: $0.table, rows: $0.rows, members: $0.members) })
+        }
+    }
+
+    private func summary(_ job: Job, in db: Database) throws -> JobSummary {
+        let query = SessionQuery(job: job.id.rawValue, includesNoData: true, limit: 1)
+        let last = try SessionList.lines(query, in: db).first
+        return JobSummary(
+            job: job.id, title: job.title, lastSession: last?.session.id,
+            lastStatus: last.map { RollUp.status($0.session.status, $0.deliveries) }, tables: job.subjobs.map(\.table.name))
+    }
+
+    func unknownJob(_ job: JobID) -> AdminError {
+        .notFound("there is no job '\(job)'; there are: \(jobList.map(\.id.rawValue).joined(separator: ", "))")
+    }
+
+    // MARK: import
+
+    func importFiles(
+        _ files: [UploadedFile], replace: Bool, progress: @escaping @Sendable (ImportProgressLine) -> Void
+    ) async throws -> ImportReply {
+        let hqPath = home.hqDatabase
+        let isCancelled = CancelFlag()
+        return try await withTaskCancellationHandler {
+            try await onOwnThread {
+                let resolved = HQImport.resolve(paths: files.map(\.path))
+                if !resolved.faults.isEmpty {
+                    throw ImportFaults(faults: resolved.faults.map(ImportFaultLine.init), total: resolved.faults.count)
+                }
+                do {
+                    let report = try HQImport.run(
+                        files: resolved.files, into: hqPath, options: ImportOptions(replace: replace)
+                    ) { step in
+                        if isCancelled.isSet { throw CancellationError() }
+                        progress(
+                            ImportProgressLine(
+                                phase: "\(step.phase)", file: step.file, rows: Int64(step.rowsRead),
+                                bytesDone: Int64(step.bytesRead), bytes: Int64(step.bytesTotal)))
+                    }
+                    return ImportReply(report, warnings: resolved.warnings)
+                } catch let rejected as ImportRejected {
+                    throw ImportFaults(faults: rejected.faults.map(ImportFaultLine.init), total: rejected.total)
+                }
+            }
+        } onCancel: {
+            isCancelled.set()
+        }
+    }
+}
+
+extension ImportFaultLine {
+    init(_ fault: ImportFault) {
+        self.init(file: fault.file, line: fault.line, column: fault.column, reason: fault.reason)
+    }
+}
+
+extension ImportReply {
+    init(_ report: ImportReport, warnings: [ImportFault]) {
+        self.init(
+            tables: report.tables.map {
+                ImportReply.Table(
+                    table: $0.table, file: $0.file, rows: Int64($0.rows), inserted: Int64($0.inserted),
+                    updated: Int64($0.updated), unchanged: Int64($0.unchanged), removed: Int64($0.removed))
+            },
+            warnings: (warnings + report.warnings).map(ImportFaultLine.init),
+            warningsTotal: warnings.count + report.warningsTotal, version: report.version)
+    }
+}
+
+/// Bytes of a database with its write-ahead log.
+private func databaseBytes(_ path: String) -> Int64 {
+    [path, path + "-wal"].reduce(0) { $0 + fileBytes($1) }
+}
+
+private func folderBytes(_ path: String) -> Int64 {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    return names.reduce(0) { $0 + fileBytes(path + "/" + $1) }
+}
+
+private func fileBytes(_ path: String) -> Int64 {
+    var status = stat()
+    return stat(path, &status) == 0 ? Int64(status.st_size) : 0
+}

@@ -1,0 +1,192 @@
+import Foundation
+import GRDB
+import Synchronization
+import WaybillAdmin
+import WaybillDatabase
+import WaybillModel
+import WaybillSessions
+import WaybillSocket
+
+/// Sessions as administrators see and command them.
+extension HubBackend {
+    func sessions(_ filter: SessionFilter) async throws -> [SessionSummary] {
+        let query = SessionQuery(
+            job: filter.job?.rawValue, status: filter.status, since: filter.since?.timestamp,
+            includesNoData: filter.includesNoData, limit: filter.limit)
+        let contacts = await contacts()
+        return try await operations.reading { db in
+            try SessionList.lines(query, in: db).map { try summary($0.session, $0.deliveries, contacts, in: db) }
+        }
+    }
+
+    func session(_ reference: SessionReference) async throws -> SessionDetail {
+        let contacts = await contacts()
+        return try await operations.reading { db in
+            let session = try find(reference, in: db)
+            let counts = try SessionList.rollUp(session.id, in: db)
+            let deliveries = try DeliveryRecord.all(of: session.id, in: db).map { detail($0, contacts[$0.store]) }
+            return SessionDetail(summary: try summary(session, counts, contacts, in: db), deliveries: deliveries)
+        }
+    }
+
+    func sessionSummary(_ reference: SessionReference) async throws -> SessionSummary {
+        let contacts = await contacts()
+        return try await operations.reading { db in
+            let session = try find(reference, in: db)
+            return try summary(session, try SessionList.rollUp(session.id, in: db), contacts, in: db)
+        }
+    }
+
+    private func find(_ reference: SessionReference, in db: Database) throws -> SessionRecord {
+        let found =
+            switch reference {
+            case .id(let id): try SessionRecord.find(id, in: db)
+            case .number(let number): try SessionRecord.find(number: number, in: db)
+            }
+        guard let found else { throw AdminError.notFound("there is no session \(reference)") }
+        return found
+    }
+
+    private func summary(
+        _ session: SessionRecord, _ counts: [DeliveryStatus: Int], _ contacts: [StoreID: HubOrder.Contact],
+        in db: Database
+    ) throws -> SessionSummary {
+        let volume = try SessionList.volume(session.id, in: db)
+        let underWay = contacts.values.compactMap(\.progress).filter { $0.session == session.id }
+            .reduce(0) { $0 + $1.bytesDone }
+        let kind = try kind(session, in: db)
+        return SessionSummary(
+            id: session.id, job: session.job, status: RollUp.status(session.status, counts), kind: kind,
+            version: session.status == .started ? nil : session.version, createdAt: UTCTime(session.createdAt),
+            rows: volume.rows, bytes: volume.bytes, bytesDone: min(volume.bytes, volume.bytesDone + underWay),
+            deliveries: Dictionary(counts.map { ($0.key.rawValue, $0.value) }, uniquingKeysWith: { a, _ in a }),
+            message: session.message.isEmpty ? nil : session.message)
+    }
+
+    private func kind(_ session: SessionRecord, in db: Database) throws -> SessionKind? {
+        // Index package_by_session.
+        let kinds = try String.fetchSet(
+            db, sql: "SELECT DISTINCT kind FROM package WHERE session = ?", arguments: [session.id.number])
+        return kinds.count > 1 ? .mixed : kinds.first.flatMap(SessionKind.init(rawValue:))
+    }
+
+    private func detail(_ delivery: Delivery, _ contact: HubOrder.Contact?) -> DeliveryDetail {
+        let told = delivery.told
+        let bytes = delivery.package?.bytes ?? 0
+        var done: Int64 = [.downloaded, .applied, .applyFailed].contains(delivery.status) ? bytes : 0
+        if let progress = contact?.progress, progress.session == delivery.session { done = progress.bytesDone }
+        return DeliveryDetail(
+            store: delivery.store, status: delivery.status, kind: delivery.package?.kind,
+            rows: delivery.isNoData ? 0 : delivery.package?.rows ?? 0, bytes: delivery.isNoData ? 0 : bytes,
+            bytesDone: min(done, bytes), requestedAt: told.requestedAt.map(UTCTime.init),
+            downloadedAt: told.downloadedAt.map(UTCTime.init), appliedAt: told.appliedAt.map(UTCTime.init),
+            attempts: told.attempts, longestLockMs: told.appliedAt == nil ? nil : told.longestLockMilliseconds,
+            message: delivery.message.isEmpty ? nil : delivery.message, run: delivery.run,
+            cancelRequested: delivery.awaitsCancelAnswer)
+    }
+
+    // MARK: commands
+
+    func publish(_ request: PublishRequest) async throws -> PublishReply {
+        let jobs = request.jobs.isEmpty ? jobList.map(\.id) : request.jobs
+        for job in jobs where !jobList.contains(where: { $0.id == job }) { throw unknownJob(job) }
+        try await operations.reading { db in
+            for store in request.stores where try StoreRecord.find(store, in: db) == nil {
+                throw AdminError.notFound("there is no store \(store); add it with: waybill store add \(store)")
+            }
+        }
+        let publisher = publisher
+        let sessionRequest = SessionRequest(
+            isFull: request.full, stores: request.stores.isEmpty ? nil : request.stores.map(\.rawValue))
+        return try await onOwnThread {
+            PublishReply(
+                sessions: try jobs.map { job in
+                    let id = try publisher.publish(job, sessionRequest)
+                    return PublishReply.Session(id: id, job: job, status: SessionStatus.started.rawValue)
+                })
+        }
+    }
+
+    func cancel(_ reference: SessionReference, _ request: CancelRequest) async throws -> CancelReply {
+        let (session, known) = try await operations.reading { db in
+            let session = try find(reference, in: db)
+            return (session, try DeliveryRecord.all(of: session.id, in: db).map(\.store))
+        }
+        for store in request.stores where !known.contains(store) {
+            throw AdminError.notFound("session \(session.id) has no delivery for store \(store)")
+        }
+        let stores = request.stores.isEmpty ? nil : request.stores
+        let reason = request.reason ?? ""
+        let answers = await withCheckedContinuation { continuation in
+            wire.post(
+                .cancel(session.id, stores: stores, reason: reason) { continuation.resume(returning: $0) })
+        }
+        return CancelReply(
+            session: session.id,
+            stores: answers.sorted { $0.key < $1.key }.map { CancelReply.Store($0.key, $0.value) })
+    }
+
+    func rerun(_ reference: SessionReference, _ request: RerunRequest) async throws -> RerunReply {
+        let (session, deliveries) = try await operations.reading { db in
+            let session = try find(reference, in: db)
+            return (session, try DeliveryRecord.all(of: session.id, in: db))
+        }
+        for store in request.stores where !deliveries.contains(where: { $0.store == store }) {
+            throw AdminError.notFound("session \(session.id) has no delivery for store \(store)")
+        }
+        guard session.status != .createFailed, session.status != .noData, session.status != .started else {
+            throw AdminError.conflict(
+                "session \(session.id) is \(session.status.rawValue) and has no packages; publish the job instead")
+        }
+        // Without names: those that were not applied. What a store has, it keeps, unless it is named.
+        let chosen =
+            request.stores.isEmpty
+            ? deliveries.filter { $0.status != .applied && $0.status != .noData }.map(\.store) : request.stores
+        let refusals = await withCheckedContinuation { continuation in
+            wire.post(.rerun(session.id, stores: chosen) { continuation.resume(returning: $0) })
+        }
+        return RerunReply(
+            session: session.id,
+            stores: refusals.sorted { $0.key < $1.key }.map { store, refusal in
+                RerunReply.Store(
+                    store: store, accepted: refusal == nil, message: refusal ?? "offered again as a new run")
+            })
+    }
+
+    func purge(_ request: PurgeRequest) async throws -> PurgeReply {
+        let before = clock.now() + -request.olderThanSeconds * 1000
+        let purged = try await operations.writing { db in try Retention.purge(before: before, in: db) }
+        let packages = home.packages
+        let freed = try await onOwnThread {
+            var freed: Int64 = 0
+            for package in purged.packages {
+                let path = packages + "/" + package.id + ".zst"
+                guard unlink(path) == 0 || errno == ENOENT else { throw FileFault("remove", path) }
+                freed += package.bytes
+            }
+            return freed
+        }
+        return PurgeReply(sessions: purged.sessions, packages: purged.packages.count, bytesFreed: freed)
+    }
+}
+
+extension CancelReply.Store {
+    init(_ store: StoreID, _ answer: CancelAnswer) {
+        switch answer {
+        case .revoked: self.init(store: store, answer: .revoked, message: "revoked, never applied")
+        case .tooLate(let at):
+            self.init(store: store, answer: .tooLate, at: at.map(UTCTime.init), message: "too late, already applied")
+        case .waiting:
+            self.init(store: store, answer: .pending, message: "asked; it answers when it is next connected")
+        case .nothing(let status):
+            self.init(store: store, answer: .alreadyFinal, message: "it was \(status.rawValue)")
+        }
+    }
+}
+
+/// Set once, from another thread.
+final class CancelFlag: Sendable {
+    private let flag = Atomic(false)
+    var isSet: Bool { flag.load(ordering: .acquiring) }
+    func set() { flag.store(true, ordering: .releasing) }
+}

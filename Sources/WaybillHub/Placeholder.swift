@@ -1,6 +1,0 @@
-import GRDB
-import Crypto
-import ServiceLifecycle
-import Logging
-import Hummingbird
-import Yams
