@@ -3,6 +3,7 @@ import Foundation
 import GRDB
 import Logging
 import WaybillAdmin
+import WaybillCapture
 import WaybillDatabase
 import WaybillImport
 import WaybillJobs
@@ -185,13 +186,10 @@ struct HubBackend: AdminBackend {
         let isCancelled = CancelFlag()
         return try await withTaskCancellationHandler {
             try await onOwnThread {
-                let resolved = HQImport.resolve(paths: files.map(\.path))
-                if !resolved.faults.isEmpty {
-                    throw ImportFaults(faults: resolved.faults.map(ImportFaultLine.init), total: resolved.faults.count)
-                }
+                let sources = try importSources(files)
                 do {
                     let report = try HQImport.run(
-                        files: resolved.files, into: hqPath, options: ImportOptions(replace: replace)
+                        files: sources, into: hqPath, options: ImportOptions(replace: replace)
                     ) { step in
                         if isCancelled.isSet { throw CancellationError() }
                         progress(
@@ -199,7 +197,7 @@ struct HubBackend: AdminBackend {
                                 phase: "\(step.phase)", file: step.file, rows: Int64(step.rowsRead),
                                 bytesDone: Int64(step.bytesRead), bytes: Int64(step.bytesTotal)))
                     }
-                    return ImportReply(report, warnings: resolved.warnings)
+                    return ImportReply(report)
                 } catch let rejected as ImportRejected {
                     throw ImportFaults(faults: rejected.faults.map(ImportFaultLine.init), total: rejected.total)
                 }
@@ -210,6 +208,22 @@ struct HubBackend: AdminBackend {
     }
 }
 
+/// A file fills the table that it is named after.
+private func importSources(_ files: [UploadedFile]) throws -> [ImportFile] {
+    var faults: [ImportFaultLine] = []
+    var sources: [ImportFile] = []
+    for file in files {
+        let table = file.name.hasSuffix(".csv") ? String(file.name.dropLast(4)) : file.name
+        if HQCatalogue.table(table) == nil {
+            let reason = HQImport.noSuchTable(table)
+            faults.append(ImportFaultLine(file: file.name, line: 0, column: nil, reason: reason))
+        }
+        sources.append(ImportFile(table: table, displayName: file.name, path: file.path))
+    }
+    guard faults.isEmpty else { throw ImportFaults(faults: faults, total: faults.count) }
+    return sources
+}
+
 extension ImportFaultLine {
     init(_ fault: ImportFault) {
         self.init(file: fault.file, line: fault.line, column: fault.column, reason: fault.reason)
@@ -217,15 +231,14 @@ extension ImportFaultLine {
 }
 
 extension ImportReply {
-    init(_ report: ImportReport, warnings: [ImportFault]) {
+    init(_ report: ImportReport) {
         self.init(
             tables: report.tables.map {
                 ImportReply.Table(
                     table: $0.table, file: $0.file, rows: Int64($0.rows), inserted: Int64($0.inserted),
                     updated: Int64($0.updated), unchanged: Int64($0.unchanged), removed: Int64($0.removed))
             },
-            warnings: (warnings + report.warnings).map(ImportFaultLine.init),
-            warningsTotal: warnings.count + report.warningsTotal, version: report.version)
+            warnings: report.warnings.map(ImportFaultLine.init), warningsTotal: report.warningsTotal, version: report.version)
     }
 }
 

@@ -52,7 +52,8 @@ public enum HQImport {
         return staged
     }
 
-    static func noSuchTable(_ name: String) -> String {
+    /// Why a file of this name cannot be imported.
+    public static func noSuchTable(_ name: String) -> String {
         "HQ has no table \(excerpt(Array(name.utf8))); its tables are "
             + HQCatalogue.tables.map(\.name).joined(separator: ", ")
     }
