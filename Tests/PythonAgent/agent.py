@@ -242,7 +242,7 @@ class Agent:
 
     def on_welcome(self, welcome):
         self.is_welcome, self.refusals = True, 0
-        self.hello_seconds = welcome.hello_seconds or 30
+        self.hello_seconds = min(max(welcome.hello_seconds, 1), 3600)
         self.after("hello", self.hello_seconds, only_earlier=True)
         self.after("open", 3 * self.hello_seconds)
         if self.hub_run not in (None, welcome.hub_run) and self.package:
@@ -340,7 +340,7 @@ class Agent:
         for o in self.offers:
             ready = self.back_off.get((o.session, o.run), 0) <= time.monotonic()
             if ready and not self.store.outcome(o.session, o.run):
-                self.package = Package(o, self.store.attempt(o.session, o.run))
+                self.package = Package(o, max(o.attempt, self.store.attempt(o.session, o.run)))
                 return self.ask()
 
     def ask(self):

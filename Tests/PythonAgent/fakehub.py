@@ -85,6 +85,7 @@ class FakeHub:
         self.offers = {}  # session -> (BuiltPackage, run)
         self.cancels, self.hub_run, self.hello_seconds = [], 1, 30
         self.messages = []  # every AgentMessage, in the order of arrival
+        self.attempt = 1  # named by every offer
         self.reports = []  # every Report, repeated ones too
         self.keep_acknowledgements = self.is_mute = False
         self.chunks_max = None  # answer this many chunk requests, then none
@@ -181,7 +182,7 @@ class FakeHub:
                 hello_seconds=self.hello_seconds,
                 cancels=self.cancels,
                 offers=[
-                    wire.Offer(session=p.session, run=run, job=p.job, bytes=len(p.data))
+                    wire.Offer(session=p.session, run=run, job=p.job, bytes=len(p.data), attempt=self.attempt)
                     for p, run in self.offers.values()
                 ],
             )

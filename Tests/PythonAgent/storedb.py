@@ -128,7 +128,7 @@ class StoreDatabase:
         if report.outcome in (wire.APPLIED, wire.CANCELED):
             self.db.execute(
                 "INSERT INTO _waybill_run VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET report = excluded.report",
-                (report.session, report.run, max(report.attempt, 1), report.SerializeToString()),
+                (report.session, report.run, report.attempt, report.SerializeToString()),
             )
 
     def downloaded(self, report):
@@ -151,7 +151,8 @@ class StoreDatabase:
         with self.transaction():
             known = self.outcome(session, run)
             if known is None:
-                self._write(wire.Report(session=session, job=job, run=run, outcome=wire.CANCELED))
+                attempt = self.attempt(session, run)
+                self._write(wire.Report(session=session, job=job, run=run, attempt=attempt, outcome=wire.CANCELED))
             elif not any((r.session, r.run, r.outcome) == (session, run, known.outcome) for r in self.outbox()):
                 self._write(known)
 

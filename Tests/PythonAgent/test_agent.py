@@ -208,6 +208,12 @@ class AgentTests(unittest.TestCase):
         self.assertEqual(self.hub.outcomes(), ["DOWNLOAD_FAILED", "DOWNLOADED", "APPLIED"])
         self.assertEqual(self.hub.reports[-1].attempt, 2)
 
+    def test_the_hub_may_know_of_more_failed_attempts_than_the_store(self):
+        self.hub.attempt = 4
+        self.hub.offer(full(count=5))
+        self.run_until_applied("prices")
+        self.assertEqual(([r.attempt for r in self.hub.bodies("request")], self.hub.reports[-1].attempt), ([4], 4))
+
     # ------------------------------------------------------------ cancel
 
     def test_a_canceled_session_is_never_applied(self):
