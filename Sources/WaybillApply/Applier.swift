@@ -180,6 +180,7 @@ struct ApplyRun {
                 at: at, rowsChanged: rowsChanged,
                 longestLockMilliseconds: max(shadows.longestLock, LockTimer.elapsedMilliseconds()), watermark: watermark,
                 in: db)
+            CrashPoint.beforeCommit.pass()
             result = ApplyResult(
                 rowsChanged: rowsChanged, longestLockMilliseconds: report?.longestLockMilliseconds ?? 0,
                 watermark: watermark, wasApplied: false)

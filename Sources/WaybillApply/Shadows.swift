@@ -80,6 +80,7 @@ final class Shadows {
     /// One short transaction, timed, and a pause after it.
     private func slice(_ body: () throws -> Void) throws {
         longestLock = max(longestLock, try LockTimer.transaction(db, body))
+        CrashPoint.sliceWritten.pass()
         order.pause(ApplyLimits.slicePauseMilliseconds)
     }
 

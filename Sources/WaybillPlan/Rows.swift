@@ -107,6 +107,7 @@ public final class Rows {
             }
             return result
         }
+        CrashPoint.derived.pass()
         // After the commit: a crash between the two looks like a restored hq.db, which costs one more derivation.
         try lineage.renew(String(token))
         guard let derivation else { throw DerivationFault(job: job.id, detail: "was not derived") }

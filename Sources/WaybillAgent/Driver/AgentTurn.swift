@@ -144,6 +144,7 @@ final class AgentTurn {
             return .stored(try ledger.storedState())
         case .acknowledge(let names):
             try ledger.acknowledge(names)
+            CrashPoint.acknowledged.pass()
             return .stored(try ledger.storedState())
         case .raiseIncarnation(let counter):
             _ = try ledger.raiseIncarnation(above: counter, random: UInt64.random(in: .min ... .max))
@@ -158,8 +159,9 @@ final class AgentTurn {
         guard let manifest = core.task?.manifest, manifest.id == package else { return nil }
         do {
             if incoming == nil { incoming = try IncomingFile.open(folder: parts.home.incoming, manifest: manifest) }
-            return try incoming?.write(data, at: index) == true
-                ? .chunkStored(package, index: index) : .chunkRejected(package, index: index)
+            guard try incoming?.write(data, at: index) == true else { return .chunkRejected(package, index: index) }
+            CrashPoint.chunkStored.pass()
+            return .chunkStored(package, index: index)
         } catch {
             incoming = nil
             return .failed(

@@ -117,6 +117,7 @@ final class Worker: Sendable {
             try file.finish()
             try PackageFile.unpack(compressedPath: file.path, manifest: manifest, to: rawPath(manifest.id))
             try PackageFile.check(rawPath: rawPath(manifest.id), manifest: manifest)
+            CrashPoint.unpacked.pass()
             mailbox.post(.unpacked(manifest.id))
         } catch {
             let isTransient = (error as? PackageFault)?.isTransient ?? (error is FileFault)
@@ -131,6 +132,7 @@ final class Worker: Sendable {
                 rawPath: rawPath(manifest.id), manifest: manifest, run: run, attempt: attempt,
                 at: { self.parts.clock.now() }, pause: { usleep(UInt32($0) * 1000) },
                 shouldStop: { self.isStopRequested.load(ordering: .acquiring) })
+            CrashPoint.applied.pass()
             parts.logger.info(
                 "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms")
             mailbox.post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))

@@ -123,6 +123,7 @@ final class SessionBuilder {
         let filled = try rows.fill(plan, job: job, at: derivation, path: raw, uniqueness: Int32.random(in: 1 ... .max)) {
             shape, schema, db in try PackageTables.create(shape, schema: schema, in: db)
         }
+        CrashPoint.filled.pass()
         if plan.kind == .delta, filled.allSatisfy({ $0.rows == 0 && $0.removed == 0 }) { return nil }
         let contents = PackageContents(
             job: job.id, session: session.id, version: derivation.version, kind: plan.kind, bases: bases,
@@ -130,6 +131,7 @@ final class SessionBuilder {
             created: clock.now())
         let sealed = try PackageSealer.seal(
             rawPath: raw, folder: home.packages, contents: contents, signingKey: signingKey)
+        CrashPoint.sealed.pass()
         let package = PackageRef(
             id: sealed.id, kind: plan.kind, bases: bases, rows: filled.reduce(0) { $0 + $1.rows + $1.removed },
             bytes: sealed.manifest.bytes)

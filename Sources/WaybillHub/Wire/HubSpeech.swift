@@ -2,6 +2,7 @@ import Crypto
 import Foundation
 import Logging
 import SwiftProtobuf
+import WaybillDatabase
 import WaybillModel
 import WaybillPackage
 import WaybillSessions
@@ -27,6 +28,7 @@ extension HubTurn {
                 do {
                     let data = try files.chunk(index, of: package)
                     try send(.chunk(package: package, index: index, data: data), to: routing, store)
+                    CrashPoint.chunkSent.pass()
                 } catch {
                     parts.logger.warning("chunk \(index) of package \(package) cannot be read: \(error)")
                     let reason = "the hub cannot read it"

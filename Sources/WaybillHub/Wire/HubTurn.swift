@@ -1,5 +1,6 @@
 import GRDB
 import Logging
+import WaybillDatabase
 import WaybillModel
 import WaybillPackage
 import WaybillSessions
@@ -56,6 +57,7 @@ struct HubTurn: ~Copyable {
             return
         }
         guard keep(batch) else { return }
+        batch.passCrashPoints()
         for outgoing in batch.sends { say(outgoing) }
         for reply in batch.replies { reply() }
     }
@@ -258,6 +260,20 @@ struct HubTurn: ~Copyable {
             parts.gatekeeper.admit(key, as: store.rawValue, to: HubSockets.agentsDomain)
         }
         withDesk(of: store, &batch) { $0.step(.recordChanged(record), now: now) }
+    }
+}
+
+extension HubTurn.Batch {
+    /// What is now on disk and not yet said.
+    fileprivate func passCrashPoints() {
+        for outgoing in sends {
+            switch outgoing {
+            case .announcement: CrashPoint.offered.pass()
+            case .grant: CrashPoint.granted.pass()
+            case .letter(_, _, .acknowledgement): CrashPoint.folded.pass()
+            default: break
+            }
+        }
     }
 }
 

@@ -1,0 +1,39 @@
+import Foundation
+import Synchronization
+
+/// A named place in the code at which a test can have the process die as by `kill -9`.
+///
+/// `WAYBILL_CRASH_AT=name:k` kills it at the k-th passing of the point. Without that variable a point is one
+/// comparison with nil. It is how "may die at any instruction" is tested where it matters: between two durable steps.
+public enum CrashPoint: String, CaseIterable, Sendable {
+    // Hub, in the order of the street.
+    case derived
+    case filled
+    case sealed
+    case offered
+    case granted
+    case chunkSent = "chunk-sent"
+    case folded
+    // Agent.
+    case chunkStored = "chunk-stored"
+    case unpacked
+    case sliceWritten = "slice-written"
+    case beforeCommit = "before-commit"
+    case applied
+    case acknowledged
+
+    private static let wanted: (point: CrashPoint, pass: Int)? = {
+        guard let text = ProcessInfo.processInfo.environment["WAYBILL_CRASH_AT"] else { return nil }
+        let parts = text.split(separator: ":")
+        guard parts.count == 2, let point = CrashPoint(rawValue: String(parts[0])), let pass = Int(parts[1]) else { return nil }
+        return (point, pass)
+    }()
+
+    private static let passes = Atomic(0)
+
+    /// Marks that the process is here.
+    public func pass() {
+        guard let wanted = CrashPoint.wanted, wanted.point == self else { return }
+        if CrashPoint.passes.add(1, ordering: .relaxed).newValue == wanted.pass { kill(getpid(), SIGKILL) }
+    }
+}
