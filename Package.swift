@@ -73,6 +73,7 @@ let package = Package(
 
         // The two sides, and the administrator's interface.
         library("WaybillAdmin", ["WaybillModel"]),
+        library("WaybillConsole", ["WaybillModel", "WaybillAdmin"]),
         library(
             "WaybillHub",
             [
@@ -89,7 +90,7 @@ let package = Package(
 
         program("waybill-hub", ["WaybillHub", "WaybillModel", arguments, logging, lifecycle, signals]),
         program("waybill-agent", ["WaybillAgent", "WaybillModel", arguments, logging, lifecycle, signals]),
-        program("waybill", ["WaybillAdmin", "WaybillModel", arguments, httpClient, logging]),
+        program("waybill", ["WaybillConsole", "WaybillAdmin", "WaybillModel", arguments, httpClient]),
 
         tests("WaybillModelTests", ["WaybillModel"]),
         tests("WaybillWireTests", ["WaybillWire", "WaybillModel", crypto]),
@@ -103,7 +104,13 @@ let package = Package(
         tests("WaybillTransferTests", ["WaybillTransfer", "WaybillWire", "WaybillModel"]),
         tests("WaybillApplyTests", ["WaybillApply", "WaybillPackage", "WaybillWire", "WaybillDatabase", crypto, grdb]),
         tests("WaybillSessionsTests", ["WaybillSessions", "WaybillModel", "WaybillDatabase", grdb]),
-        tests("WaybillHubTests", ["WaybillHub", "WaybillModel", "WaybillWire", "WaybillSessions"]),
+        tests("WaybillAdminTests", ["WaybillAdmin", "WaybillConsole", "WaybillModel"]),
+        tests(
+            "WaybillHubTests",
+            [
+                "WaybillHub", "WaybillModel", "WaybillWire", "WaybillSessions", "WaybillAdmin", logging, lifecycle,
+                httpClient,
+            ]),
         tests("WaybillAgentTests", ["WaybillAgent", "WaybillModel", "WaybillWire"]),
         // Starts the built programs and looks at them from outside.
         tests("WaybillSystemTests", ["WaybillModel", "WaybillDatabase", grdb]),

@@ -1,0 +1,97 @@
+import WaybillModel
+
+/// The hub at a glance.
+public struct HubStatus: Codable, Hashable, Sendable {
+    public struct Hub: Codable, Hashable, Sendable {
+        public var version: String
+        public var startedAt: UTCTime
+        public var home: String
+
+        public init(version: String, startedAt: UTCTime, home: String) {
+            self.version = version
+            self.startedAt = startedAt
+            self.home = home
+        }
+    }
+
+    public struct Stores: Codable, Hashable, Sendable {
+        public var active: Int
+        /// Of the active ones.
+        public var online: Int
+        public var offline: Int
+        /// Active stores that lack something which has been published.
+        public var behind: Int
+        public var pending: Int
+        public var retired: Int
+
+        public init(active: Int, online: Int, offline: Int, behind: Int, pending: Int, retired: Int) {
+            self.active = active
+            self.online = online
+            self.offline = offline
+            self.behind = behind
+            self.pending = pending
+            self.retired = retired
+        }
+    }
+
+    public struct Sessions: Codable, Hashable, Sendable {
+        /// Sessions with a delivery that is not final.
+        public var running: Int
+        /// Stores with a failed or suspended delivery.
+        public var failedStores: Int
+
+        public init(running: Int, failedStores: Int) {
+            self.running = running
+            self.failedStores = failedStores
+        }
+    }
+
+    public struct Disk: Codable, Hashable, Sendable {
+        /// `hq.db`, with its write-ahead log.
+        public var hqBytes: Int64
+        /// What the hub keeps to know which rows stores have.
+        public var rowsBytes: Int64
+        /// `hub.db`, with its write-ahead log.
+        public var hubBytes: Int64
+        public var packagesBytes: Int64
+        /// Free on the disk of the hub's home.
+        public var freeBytes: Int64
+
+        public init(hqBytes: Int64, rowsBytes: Int64, hubBytes: Int64, packagesBytes: Int64, freeBytes: Int64) {
+            self.hqBytes = hqBytes
+            self.rowsBytes = rowsBytes
+            self.hubBytes = hubBytes
+            self.packagesBytes = packagesBytes
+            self.freeBytes = freeBytes
+        }
+    }
+
+    public struct Problem: Codable, Hashable, Sendable {
+        public var at: UTCTime
+        @Nullable public var store: StoreID?
+        @Nullable public var session: SessionID?
+        public var message: String
+
+        public init(at: UTCTime, store: StoreID?, session: SessionID?, message: String) {
+            self.at = at
+            self.store = store
+            self.session = session
+            self.message = message
+        }
+    }
+
+    public var hub: Hub
+    public var stores: Stores
+    public var sessions: Sessions
+    public var disk: Disk
+    /// The newest ones, newest first.
+    public var errors: [Problem]
+
+    public init(hub: Hub, stores: Stores, sessions: Sessions, disk: Disk, errors: [Problem]) {
+        self.hub = hub
+        self.stores = stores
+        self.sessions = sessions
+        self.disk = disk
+        self.errors = errors
+    }
+}
