@@ -1,0 +1,58 @@
+import WaybillAdmin
+import WaybillModel
+
+/// A file that an administrator has uploaded, complete and on this machine.
+public struct UploadedFile: Hashable, Sendable {
+    /// As the administrator calls it: `product.csv`. A plain file name, unique within an import.
+    public var name: String
+    public var path: String
+
+    public init(name: String, path: String) {
+        self.name = name
+        self.path = path
+    }
+}
+
+/// What the hub does for an administrator. The server in this folder turns it into HTTP; the hub implements it.
+///
+/// A function throws ``WaybillAdmin/AdminError`` for what the administrator can understand; any other error is
+/// answered as `failed`, with its description. Ids are well-formed here, but may be unknown: that is `notFound`.
+public protocol AdminBackend: Sendable {
+    func status() async throws -> HubStatus
+
+    /// Newest first, at most `filter.limit`.
+    func sessions(_ filter: SessionFilter) async throws -> [SessionSummary]
+    func session(_ session: SessionReference) async throws -> SessionDetail
+    /// The same without the deliveries: asked for several times a second by those who wait.
+    func sessionSummary(_ session: SessionReference) async throws -> SessionSummary
+    /// Calls deliveries off and returns without waiting for the stores' answers.
+    func cancel(_ session: SessionReference, _ request: CancelRequest) async throws -> CancelReply
+    func rerun(_ session: SessionReference, _ request: RerunRequest) async throws -> RerunReply
+    func purge(_ request: PurgeRequest) async throws -> PurgeReply
+    /// Creates the sessions and returns; they may still be `Started`.
+    func publish(_ request: PublishRequest) async throws -> PublishReply
+
+    /// By store, all of them.
+    func stores() async throws -> [StoreSummary]
+    func store(_ store: StoreID) async throws -> StoreDetail
+    /// Makes a new enrolment code; for a store that is known already, one that replaces its agent.
+    func addStore(_ store: StoreID) async throws -> StoreAdded
+    func retireStore(_ store: StoreID) async throws -> StoreSummary
+
+    func jobs() async throws -> [JobSummary]
+    func job(_ job: JobID) async throws -> JobDetail
+
+    /// Imports all the files or nothing. Runs in a task that is cancelled when the administrator hangs up.
+    ///
+    /// - Parameter progress: may be called from any thread and as often as one likes; calls are thinned out.
+    /// - Throws: ``WaybillAdmin/ImportFaults`` when the files are at fault.
+    func importFiles(
+        _ files: [UploadedFile], replace: Bool, progress: @escaping @Sendable (ImportProgressLine) -> Void
+    ) async throws -> ImportReply
+}
+
+extension AdminBackend {
+    public func sessionSummary(_ session: SessionReference) async throws -> SessionSummary {
+        try await self.session(session).summary
+    }
+}

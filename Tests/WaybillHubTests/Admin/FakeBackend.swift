@@ -1,0 +1,173 @@
+import Foundation
+import WaybillAdmin
+import WaybillHub
+import WaybillModel
+
+/// A hub of a few values. Each cancel and publish shows in the sessions; nothing else happens by itself.
+actor FakeBackend: AdminBackend {
+    static let first = SessionID(number: 1, random: 0xa)
+    static let second = SessionID(number: 2, random: 0xb)
+    static let time = UTCTime(Timestamp(milliseconds: 1_795_258_380_123))
+
+    struct Imported: Sendable, Equatable {
+        var names: [String]
+        var bytes: [Int]
+        var replace: Bool
+    }
+
+    private(set) var imported: [Imported] = []
+    private(set) var published: [PublishRequest] = []
+    private(set) var canceled: [CancelRequest] = []
+    private(set) var filters: [SessionFilter] = []
+    private(set) var purged: [Int64] = []
+    /// Asked for how often; the second look finds the cancel answered.
+    private var looksAtFirst = 0
+    private var importAnswer: Result<ImportReply, any Error> = .success(FakeBackend.reply)
+
+    static let reply = ImportReply(
+        tables: [
+            .init(table: "product", file: "product.csv", rows: 3, inserted: 1, updated: 1, unchanged: 1, removed: 0)
+        ],
+        warnings: [], warningsTotal: 0, version: 17)
+
+    func answerImports(_ answer: Result<ImportReply, any Error>) { importAnswer = answer }
+
+    func status() async throws -> HubStatus {
+        HubStatus(
+            hub: .init(version: "0.1.0", startedAt: FakeBackend.time, home: "/srv/waybill"),
+            stores: .init(active: 3, online: 2, offline: 1, behind: 1, pending: 1, retired: 0),
+            sessions: .init(running: 1, failedStores: 1),
+            disk: .init(
+                hqBytes: 1_200_000, rowsBytes: 0, hubBytes: 40_960, packagesBytes: 5, freeBytes: 80_000_000_000),
+            errors: [
+                .init(
+                    at: FakeBackend.time, store: StoreID("S3"), session: FakeBackend.first,
+                    message: "disk \u{1b}[31mfull")
+            ])
+    }
+
+    func sessions(_ filter: SessionFilter) async throws -> [SessionSummary] {
+        filters.append(filter)
+        return [detail(FakeBackend.second).summary, detail(FakeBackend.first).summary]
+    }
+
+    func session(_ session: SessionReference) async throws -> SessionDetail { detail(try id(session)) }
+
+    func cancel(_ session: SessionReference, _ request: CancelRequest) async throws -> CancelReply {
+        canceled.append(request)
+        let stores = [("S1", CancelReply.Answer.tooLate), ("S2", .pending)].compactMap { name, answer in
+            StoreID(name).map {
+                CancelReply.Store(store: $0, answer: answer, at: answer == .tooLate ? FakeBackend.time : nil)
+            }
+        }
+        return CancelReply(
+            session: try id(session),
+            stores: request.stores.isEmpty ? stores : stores.filter { request.stores.contains($0.store) })
+    }
+
+    func rerun(_ session: SessionReference, _ request: RerunRequest) async throws -> RerunReply {
+        throw AdminError.conflict("session \(try id(session)) is applied at every store")
+    }
+
+    func purge(_ request: PurgeRequest) async throws -> PurgeReply {
+        purged.append(request.olderThanSeconds)
+        return PurgeReply(sessions: 3, packages: 2, bytesFreed: 1_500_000)
+    }
+
+    func publish(_ request: PublishRequest) async throws -> PublishReply {
+        published.append(request)
+        return PublishReply(sessions: [
+            .init(id: FakeBackend.second, job: detail(FakeBackend.second).summary.job, status: "Started")
+        ])
+    }
+
+    func stores() async throws -> [StoreSummary] {
+        ["S1", "S2"].compactMap(StoreID.init).map(summary)
+    }
+
+    func store(_ store: StoreID) async throws -> StoreDetail {
+        guard store.rawValue != "unknown" else { throw AdminError.notFound("there is no store unknown") }
+        return StoreDetail(summary: summary(store), deliveries: [])
+    }
+
+    func addStore(_ store: StoreID) async throws -> StoreAdded {
+        StoreAdded(store: store, code: "waybill1.abc", expiresAt: FakeBackend.time)
+    }
+
+    func retireStore(_ store: StoreID) async throws -> StoreSummary { throw CocoaError(.fileNoSuchFile) }
+
+    func jobs() async throws -> [JobSummary] { [prices] }
+
+    func job(_ job: JobID) async throws -> JobDetail {
+        JobDetail(
+            summary: prices, inputs: ["trade_agreement"], prepare: [],
+            subjobs: [
+                .init(
+                    table: TableShape(name: "price", columns: [ColumnShape("id", .integer)], key: ["id"]),
+                    rows: "SELECT 1", members: "SELECT 2")
+            ])
+    }
+
+    func importFiles(
+        _ files: [UploadedFile], replace: Bool, progress: @escaping @Sendable (ImportProgressLine) -> Void
+    ) async throws -> ImportReply {
+        imported.append(
+            Imported(
+                names: files.map(\.name),
+                bytes: files.map { FileManager.default.contents(atPath: $0.path)?.count ?? -1 }, replace: replace))
+        progress(ImportProgressLine(phase: "reading", file: "product.csv", rows: 1, bytesDone: 1, bytes: 2))
+        return try importAnswer.get()
+    }
+
+    private func id(_ reference: SessionReference) throws -> SessionID {
+        for id in [FakeBackend.first, FakeBackend.second]
+        where reference == .id(id) || reference == .number(id.number) {
+            return id
+        }
+        throw AdminError.notFound("there is no session \(reference)")
+    }
+
+    /// The first session waits for a store; the second is applied everywhere.
+    private func detail(_ id: SessionID) -> SessionDetail {
+        let isFirst = id == FakeBackend.first
+        if isFirst { looksAtFirst += 1 }
+        let statuses: [(String, DeliveryStatus)] =
+            isFirst ? [("S1", .applied), ("S2", looksAtFirst > 2 ? .canceled : .available)] : [("S1", .applied)]
+        let deliveries = statuses.compactMap { name, status in
+            StoreID(name).map {
+                DeliveryDetail(
+                    store: $0, status: status, kind: .delta, rows: 10, bytes: 1000, bytesDone: 1000,
+                    requestedAt: FakeBackend.time, downloadedAt: nil,
+                    appliedAt: status == .applied ? FakeBackend.time : nil,
+                    attempts: 1, longestLockMs: 12, message: nil, run: 1, cancelRequested: false)
+            }
+        }
+        return SessionDetail(
+            summary: SessionSummary(
+                id: id, job: prices.job, status: isFirst ? "Available" : "Applied", kind: .delta,
+                version: Version(epoch: 1, number: 17), createdAt: FakeBackend.time, rows: 20, bytes: 2000,
+                bytesDone: 2000,
+                deliveries: [:], message: nil),
+            deliveries: deliveries)
+    }
+
+    private func summary(_ store: StoreID) -> StoreSummary {
+        StoreSummary(
+            store: store, state: .active, online: true, lastSeen: FakeBackend.time, agentVersion: "0.1.0",
+            watermarks: [
+                prices.job: Watermark(version: Version(epoch: 1, number: 17), session: FakeBackend.first)
+            ], behind: [], freeBytes: nil, message: nil)
+    }
+
+    private let prices = JobSummary(
+        job: JobID("delivery-modes") ?? SampleNames.job, title: "Prices", lastSession: FakeBackend.first,
+        lastStatus: "Applied", tables: ["price"])
+}
+
+enum SampleNames {
+    /// A name that is surely one.
+    static var job: JobID {
+        guard let job = JobID("job") else { preconditionFailure("'job' is a job's name") }
+        return job
+    }
+}
