@@ -1,0 +1,155 @@
+import AsyncHTTPClient
+import Foundation
+import WaybillAdmin
+
+/// A piece of a body, in the words of the HTTP client.
+typealias BodyPart = HTTPClientResponse.Body.Element
+
+/// The hub's administrator's interface, as seen from a command.
+struct AdminClient: Sendable {
+    /// What a hub under full load may take to answer; imports have no such bound.
+    private static let answerSeconds: Int64 = 60
+    /// Bytes of an answer: deliveries of ten thousand stores take a tenth of it.
+    private static let answerBytesMax = 64 * 1024 * 1024
+    private static let lineBytesMax = 16 * 1024 * 1024
+
+    private let http: HTTPClient
+    private let home: String
+    private let socket: String
+
+    /// - Throws: ``Complaint`` when there is nobody to talk to on `home`.
+    init(home: String) throws {
+        self.home = home
+        let folder = home.hasPrefix("/") ? home : FileManager.default.currentDirectoryPath + "/" + home
+        socket = folder + "/admin.sock"
+        try HubProbe.check(home: home, folder: folder, socket: socket)
+        var configuration = HTTPClient.Configuration()
+        configuration.decompression = .disabled
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.timeout.connect = .seconds(10)
+        http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }
+
+    func close() async {
+        // It fails only when it was shut down before.
+        try? await http.shutdown()
+    }
+
+    func get<Value: Decodable>(_ type: Value.Type, _ path: APIPath) async throws -> Value {
+        try AdminJSON.decode(type, from: await data(path, "GET"))
+    }
+
+    func post<Value: Decodable>(_ type: Value.Type, _ path: APIPath, _ body: some Encodable) async throws -> Value {
+        try AdminJSON.decode(type, from: await data(path, "POST", body: .bytes(AdminJSON.encode(body))))
+    }
+
+    func post<Value: Decodable>(_ type: Value.Type, _ path: APIPath) async throws -> Value {
+        try AdminJSON.decode(type, from: await data(path, "POST"))
+    }
+
+    func delete(_ path: APIPath) async throws {
+        _ = try await data(path, "DELETE")
+    }
+
+    /// Sends a file as it is, in parts.
+    func put<Parts: AsyncSequence & Sendable>(_ path: APIPath, _ parts: Parts, bytes: Int64) async throws
+    where Parts.Element == BodyPart {
+        _ = try await data(path, "PUT", body: .stream(parts, length: .known(bytes)), seconds: nil)
+    }
+
+    /// Posts without a body and hands each line of the answer to `take`, as it comes.
+    func postForLines(_ path: APIPath, take: (Data) throws -> Void) async throws {
+        let response = try await send(path, "POST", body: nil, seconds: nil)
+        guard response.status.code < 400 else { throw try await complaint(of: response) }
+        var pending = Data()
+        do {
+            for try await part in response.body {
+                pending.append(contentsOf: part.readableBytesView)
+                while let end = pending.firstIndex(of: 0x0a) {
+                    try take(Data(pending[pending.startIndex..<end]))
+                    pending = Data(pending[pending.index(after: end)...])
+                }
+                guard pending.count <= AdminClient.lineBytesMax else {
+                    throw Complaint("the hub's answer makes no sense: a line without an end")
+                }
+            }
+        } catch let error as HTTPClientError {
+            throw Complaint("the hub on \(home) broke off: \(error.shortDescription)")
+        }
+    }
+
+    private func data(
+        _ path: APIPath, _ method: String, body: HTTPClientRequest.Body? = nil,
+        seconds: Int64? = AdminClient.answerSeconds
+    ) async throws -> Data {
+        let response = try await send(path, method, body: body, seconds: seconds)
+        guard response.status.code < 400 else { throw try await complaint(of: response) }
+        return try await collect(response)
+    }
+
+    private func send(
+        _ path: APIPath, _ method: String, body: HTTPClientRequest.Body?, seconds: Int64?
+    ) async throws -> HTTPClientResponse {
+        guard let url = URL(httpURLWithSocketPath: socket, uri: path.text) else {
+            throw Complaint("\(home) cannot be used as a hub's home: its path cannot be written as an address")
+        }
+        var request = HTTPClientRequest(url: url.absoluteString)
+        request.method = .RAW(value: method)
+        request.body = body
+        do {
+            guard let seconds else { return try await http.execute(request, deadline: .distantFuture) }
+            return try await http.execute(request, timeout: .seconds(seconds))
+        } catch let error as HTTPClientError where error == .deadlineExceeded {
+            throw Complaint("the hub on \(home) did not answer within \(seconds ?? 0) seconds")
+        } catch let error as HTTPClientError {
+            throw Complaint("the hub on \(home) broke off: \(error.shortDescription)")
+        }
+    }
+
+    private func collect(_ response: HTTPClientResponse) async throws -> Data {
+        let body = try await response.body.collect(upTo: AdminClient.answerBytesMax)
+        return Data(body.readableBytesView)
+    }
+
+    private func complaint(of response: HTTPClientResponse) async throws -> Complaint {
+        let data = try await collect(response)
+        guard let reply = try? AdminJSON.decode(ErrorReply.self, from: data) else {
+            return Complaint("the hub on \(home) answered \(response.status.code) and did not say why")
+        }
+        return Complaint(reply.error.message)
+    }
+}
+
+/// A path under `/v1`, put together from parts that may hold anything.
+struct APIPath: ExpressibleByStringInterpolation {
+    struct StringInterpolation: StringInterpolationProtocol {
+        var text = ""
+
+        init(literalCapacity: Int, interpolationCount: Int) {}
+        mutating func appendLiteral(_ literal: String) { text += literal }
+        mutating func appendInterpolation(_ value: some CustomStringConvertible) {
+            text += APIPath.escaped(value.description)
+        }
+    }
+
+    private(set) var text: String
+
+    init(stringLiteral value: String) { text = "/v1/" + value }
+    init(stringInterpolation: StringInterpolation) { text = "/v1/" + stringInterpolation.text }
+
+    /// The same path with `name=value` behind it; nil leaves it as it is.
+    func with(_ name: String, _ value: String?) -> APIPath {
+        guard let value else { return self }
+        var path = self
+        path.text += (text.contains("?") ? "&" : "?") + name + "=" + APIPath.escaped(value)
+        return path
+    }
+
+    private static func escaped(_ text: String) -> String {
+        var allowed = CharacterSet(charactersIn: "-._~")
+        allowed.insert(charactersIn: "a"..."z")
+        allowed.insert(charactersIn: "A"..."Z")
+        allowed.insert(charactersIn: "0"..."9")
+        return text.addingPercentEncoding(withAllowedCharacters: allowed) ?? ""
+    }
+}

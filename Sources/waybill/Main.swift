@@ -1,0 +1,65 @@
+import ArgumentParser
+import Foundation
+
+@main
+struct Main {
+    static func main() async {
+        // Whoever reads our output may stop reading (`| head`): end quietly instead of failing.
+        signal(SIGPIPE, SIG_DFL)
+        do {
+            var command = try Waybill.parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let complaint as Complaint {
+            Output.note("waybill: \(complaint.message)")
+            exit(complaint.status)
+        } catch {
+            Waybill.exit(withError: error)
+        }
+    }
+}
+
+struct Waybill: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "waybill",
+        abstract: "Administers a Waybill hub: what goes to which store, and what has arrived.",
+        discussion: """
+            The hub must be running on HOME (waybill-hub run HOME). Give HOME with --hub, before or after the \
+            command, or in the environment variable WAYBILL_HOME.
+
+            EXAMPLES
+              waybill --hub /srv/waybill status
+              waybill import prices/*.csv && waybill publish prices --wait
+              waybill session list --since 2h
+              waybill session show 42
+
+            EXIT STATUS
+              0   done
+              1   failed; nothing or not everything was done, and one sentence on stderr says why
+              3   done, but some stores failed or were not reached; they are named
+              64  wrong usage
+            """,
+        subcommands: [
+            StatusCommand.self, ImportCommand.self, PublishCommand.self, SessionCommand.self, StoreCommand.self,
+            JobCommand.self,
+        ])
+
+    @OptionGroup var hub: HubOption
+}
+
+/// The command could not do its work: one sentence, and the exit status.
+struct Complaint: Error {
+    /// Done, but some stores failed or were not reached.
+    static let someStoresMissing: Int32 = 3
+
+    var message: String
+    var status: Int32
+
+    init(_ message: String, status: Int32 = 1) {
+        self.message = message
+        self.status = status
+    }
+}
