@@ -109,7 +109,7 @@ let package = Package(
             "WaybillHubTests",
             [
                 "WaybillHub", "WaybillModel", "WaybillWire", "WaybillSessions", "WaybillAdmin", logging, lifecycle,
-                httpClient,
+                httpClient, hummingbird, yams,
             ]),
         tests("WaybillAgentTests", ["WaybillAgent", "WaybillModel", "WaybillWire"]),
         // Starts the built programs and looks at them from outside.

@@ -36,15 +36,15 @@ struct AdminClient: Sendable {
     }
 
     func get<Value: Decodable>(_ type: Value.Type, _ path: APIPath) async throws -> Value {
-        try AdminJSON.decode(type, from: await data(path, "GET"))
+        try read(type, await data(path, "GET"))
     }
 
     func post<Value: Decodable>(_ type: Value.Type, _ path: APIPath, _ body: some Encodable) async throws -> Value {
-        try AdminJSON.decode(type, from: await data(path, "POST", body: .bytes(AdminJSON.encode(body))))
+        try read(type, await data(path, "POST", body: .bytes(AdminJSON.encode(body))))
     }
 
     func post<Value: Decodable>(_ type: Value.Type, _ path: APIPath) async throws -> Value {
-        try AdminJSON.decode(type, from: await data(path, "POST"))
+        try read(type, await data(path, "POST"))
     }
 
     func delete(_ path: APIPath) async throws {
@@ -73,8 +73,8 @@ struct AdminClient: Sendable {
                     throw Complaint("the hub's answer makes no sense: a line without an end")
                 }
             }
-        } catch let error as HTTPClientError {
-            throw Complaint("the hub on \(home) broke off: \(error.shortDescription)")
+        } catch {
+            throw brokenOff(error)
         }
     }
 
@@ -101,14 +101,33 @@ struct AdminClient: Sendable {
             return try await http.execute(request, timeout: .seconds(seconds))
         } catch let error as HTTPClientError where error == .deadlineExceeded {
             throw Complaint("the hub on \(home) did not answer within \(seconds ?? 0) seconds")
-        } catch let error as HTTPClientError {
-            throw Complaint("the hub on \(home) broke off: \(error.shortDescription)")
+        } catch {
+            throw brokenOff(error)
         }
     }
 
     private func collect(_ response: HTTPClientResponse) async throws -> Data {
-        let body = try await response.body.collect(upTo: AdminClient.answerBytesMax)
-        return Data(body.readableBytesView)
+        do {
+            let body = try await response.body.collect(upTo: AdminClient.answerBytesMax)
+            return Data(body.readableBytesView)
+        } catch {
+            throw brokenOff(error)
+        }
+    }
+
+    private func read<Value: Decodable>(_ type: Value.Type, _ data: Data) throws -> Value {
+        do {
+            return try AdminJSON.decode(type, from: data)
+        } catch {
+            throw Complaint("the answer of the hub on \(home) cannot be read; are hub and waybill of one release?")
+        }
+    }
+
+    /// What ended the connection, unless it was one of our own complaints about a file.
+    private func brokenOff(_ error: any Error) -> Complaint {
+        if let complaint = error as? Complaint { return complaint }
+        let reason = (error as? HTTPClientError)?.shortDescription ?? String(describing: error)
+        return Complaint("the hub on \(home) broke off: \(reason)")
     }
 
     private func complaint(of response: HTTPClientResponse) async throws -> Complaint {

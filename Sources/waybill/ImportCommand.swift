@@ -61,7 +61,9 @@ struct ImportCommand: AsyncParsableCommand {
         let screen = block.screen
         let path = APIPath("imports/\(id)/run").with("replace", replace ? "true" : nil)
         try await client.postForLines(path) { data in
-            let line = try AdminJSON.decode(ImportLine.self, from: data)
+            guard let line = try? AdminJSON.decode(ImportLine.self, from: data) else {
+                throw Complaint("the hub's answer cannot be read; are hub and waybill of one release?")
+            }
             guard case .progress(let progress) = line else {
                 last = line
                 return

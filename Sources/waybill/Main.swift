@@ -4,8 +4,6 @@ import Foundation
 @main
 struct Main {
     static func main() async {
-        // Whoever reads our output may stop reading (`| head`): end quietly instead of failing.
-        signal(SIGPIPE, SIG_DFL)
         do {
             var command = try Waybill.parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
@@ -38,7 +36,7 @@ struct Waybill: ParsableCommand {
 
             EXIT STATUS
               0   done
-              1   failed; nothing or not everything was done, and one sentence on stderr says why
+              1   failed; one sentence on stderr says why
               3   done, but some stores failed or were not reached; they are named
               64  wrong usage
             """,

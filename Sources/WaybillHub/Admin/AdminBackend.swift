@@ -42,7 +42,8 @@ public protocol AdminBackend: Sendable {
     func jobs() async throws -> [JobSummary]
     func job(_ job: JobID) async throws -> JobDetail
 
-    /// Imports all the files or nothing. Runs in a task that is cancelled when the administrator hangs up.
+    /// Imports all the files or nothing. Its task is cancelled when a progress line finds that the administrator has
+    /// hung up.
     ///
     /// - Parameter progress: may be called from any thread and as often as one likes; calls are thinned out.
     /// - Throws: ``WaybillAdmin/ImportFaults`` when the files are at fault.

@@ -54,7 +54,7 @@ public struct AdminServer: Service {
 
         let publication = SocketPublication()
         let application = Application(
-            responder: router(folders).buildResponder(),
+            responder: AdminServer.router(backend, folders, limits).buildResponder(),
             configuration: ApplicationConfiguration(
                 address: .unixDomainSocket(path: newSocket), serverName: "waybill-hub"),
             onServerRunning: { channel in
@@ -74,7 +74,10 @@ public struct AdminServer: Service {
         if let fault = await publication.fault { throw fault }
     }
 
-    private func router(_ folders: ImportFolders) -> Router<BasicRequestContext> {
+    /// All routes; `protocol/openapi.yaml` describes just these.
+    static func router(
+        _ backend: any AdminBackend, _ folders: ImportFolders, _ limits: AdminLimits
+    ) -> Router<BasicRequestContext> {
         let router = Router()
         router.add(middleware: ErrorReplies())
         let v1 = router.group("v1")

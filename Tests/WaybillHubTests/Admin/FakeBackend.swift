@@ -30,6 +30,11 @@ actor FakeBackend: AdminBackend {
         ],
         warnings: [], warningsTotal: 0, version: 17)
 
+    private var runsUntilCancelled = false
+    private(set) var wasCancelled = false
+
+    func runImportsUntilCancelled() { runsUntilCancelled = true }
+
     func answerImports(_ answer: Result<ImportReply, any Error>) { importAnswer = answer }
 
     func status() async throws -> HubStatus {
@@ -116,6 +121,14 @@ actor FakeBackend: AdminBackend {
                 names: files.map(\.name),
                 bytes: files.map { FileManager.default.contents(atPath: $0.path)?.count ?? -1 }, replace: replace))
         progress(ImportProgressLine(phase: "reading", file: "product.csv", rows: 1, bytesDone: 1, bytes: 2))
+        while runsUntilCancelled {
+            progress(ImportProgressLine(phase: "checking", file: "product.csv", rows: 1, bytesDone: 1, bytes: 2))
+            if Task.isCancelled {
+                wasCancelled = true
+                throw CancellationError()
+            }
+            await Task.yield()
+        }
         return try importAnswer.get()
     }
 

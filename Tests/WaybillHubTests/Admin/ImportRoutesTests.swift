@@ -102,6 +102,17 @@ import WaybillModel
         }
     }
 
+    @Test(.timeLimit(.minutes(1))) func anImportWhoseAdministratorHangsUpIsCancelled() async throws {
+        try await RunningAdminServer.with { server in
+            await server.backend.runImportsUntilCancelled()
+            let id = try await newImport(server)
+            _ = try await server.send("PUT", "/v1/imports/\(id)/files/a.csv", [1])
+            try await server.postAndHangUp("/v1/imports/\(id)/run")
+            while try !server.importFolders().isEmpty { await Task.yield() }
+            #expect(await server.backend.wasCancelled)
+        }
+    }
+
     @Test func whatADeadHubLeftBehindIsRemoved() async throws {
         try await RunningAdminServer.with(prepare: { home in
             try FileManager.default.createDirectory(

@@ -89,6 +89,17 @@ struct RunningAdminServer: Sendable {
             text: String(decoding: data.readableBytesView, as: UTF8.self))
     }
 
+    /// Posts, reads the beginning of the answer and closes the connection.
+    func postAndHangUp(_ path: String) async throws {
+        guard let url = URL(httpURLWithSocketPath: AdminServer.socketPath(home: home), uri: path) else {
+            throw CocoaError(.fileReadInvalidFileName)
+        }
+        var request = HTTPClientRequest(url: url.absoluteString)
+        request.method = .POST
+        let response = try await http.execute(request, timeout: .seconds(20))
+        for try await _ in response.body { break }
+    }
+
     /// The names of the folders that uploads have.
     func importFolders() throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: home + "/incoming/imports")
