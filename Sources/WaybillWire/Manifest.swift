@@ -49,7 +49,8 @@ public struct Manifest: Hashable, Sendable {
     public var rawBytes: Int64
 
     public init(
-        job: JobID, session: SessionID, version: WaybillModel.Version, kind: PackageKind, bases: [Watermark], tables: [PackageTable],
+        job: JobID, session: SessionID, version: WaybillModel.Version, kind: PackageKind, bases: [Watermark],
+        tables: [PackageTable],
         created: Timestamp, id: PackageID, bytes: Int64, chunkBytes: Int, chunkHashes: [PackageID],
         rawSHA256: PackageID, rawBytes: Int64
     ) {
@@ -132,6 +133,7 @@ public struct Manifest: Hashable, Sendable {
         }
         var bases: [Watermark] = []
         for base in wire.bases {
+            guard base.job == wire.job else { throw ManifestFault("a base is of another job than the package") }
             do { bases.append(try Watermark(checking: base)) } catch { throw ManifestFault("a base: \(error)") }
         }
         return bases
@@ -157,7 +159,8 @@ public struct Manifest: Hashable, Sendable {
     private static func hashes(
         _ wire: WireManifest
     ) throws(ManifestFault) -> (PackageID, PackageID, [PackageID]) {
-        guard wire.bytes > 0, wire.bytes <= Limits.packageBytesMax, wire.rawBytes > 0, wire.rawBytes <= Limits.rawBytesMax
+        guard wire.bytes > 0, wire.bytes <= Limits.packageBytesMax, wire.rawBytes > 0,
+            wire.rawBytes <= Limits.rawBytesMax
         else { throw ManifestFault("the package's size is out of bounds") }
         guard wire.chunkBytes > 0, wire.chunkBytes <= Limits.chunkBytesMax else {
             throw ManifestFault("the package's chunk size is out of bounds")
