@@ -26,6 +26,12 @@ public final class IncomingFile {
         descriptor = Foundation.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o640)
         guard descriptor >= 0 else { throw FileFault("open", path) }
         held = []
+        // Longer than the package it can only be by damage; the hash of the whole would never be right.
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw FileFault("inspect", path) }
+        if status.st_size > manifest.bytes {
+            guard ftruncate(descriptor, off_t(manifest.bytes)) == 0 else { throw FileFault("shorten", path) }
+        }
         for index in manifest.chunkHashes.indices {
             let bytes = try DurableFile.read(
                 descriptor, offset: Int64(index) * Int64(manifest.chunkBytes), count: manifest.chunkLength(index),

@@ -19,7 +19,9 @@ public enum PackageFile {
             defer { unlink(partial) }
             let output = try OutputFile(partial)
             let hash = try decompress(compressedPath, to: output, bytesMax: manifest.rawBytes)
-            guard hash == manifest.rawSHA256 else { throw PackageFault.refused("its content has another hash than declared") }
+            guard hash == manifest.rawSHA256 else {
+                throw PackageFault.refused("its content has another hash than declared")
+            }
             try output.sync()
             try DurableFile.rename(partial, to: rawPath)
         } catch let fault as PackageFault {
@@ -75,7 +77,9 @@ public enum PackageFile {
                     guard total <= bytesMax else { throw PackageFault.refused("it unpacks to more than declared") }
                     hasher.update(data: space[0..<count])
                     try output.write(space, count: count)
-                } while source.pos < source.size || isSpaceFull
+                    // A frame that ends just where the space is full is done: asked again without input, zstd would
+                    // begin to wait for another one.
+                } while source.pos < source.size || (isSpaceFull && isFrameOpen)
             }
         }
         guard !isFrameOpen, total == bytesMax else { throw PackageFault.refused("it unpacks to less than declared") }
@@ -127,7 +131,10 @@ public enum PackageFile {
             let name: String = row["name"]
             guard row["type"] == "table", let sql: String = row["sql"], let wanted = expected.removeValue(forKey: name),
                 sql == wanted
-            else { throw PackageFault.refused("it holds \(row["type"] as String? ?? "something") '\(name.prefix(80))', which was not declared") }
+            else {
+                throw PackageFault.refused(
+                    "it holds \(row["type"] as String? ?? "something") '\(name.prefix(80))', which was not declared")
+            }
         }
         if let missing = expected.keys.min() { throw PackageFault.refused("table \(missing) is missing") }
     }

@@ -55,7 +55,7 @@ public enum PackageSealer {
     public static func seal(
         rawPath: String, folder: String, contents: PackageContents, signingKey: SigningKey
     ) throws -> SealedPackage {
-        let partial = rawPath + ".partial"
+        let partial = folder + "/" + (rawPath as NSString).lastPathComponent + ".partial"
         defer { unlink(partial) }
         let (rawHash, rawBytes) = try compress(rawPath, to: partial)
         // Chunk hashes need the chunk size, which needs the compressed size; so they are a second pass, over a file
@@ -66,13 +66,27 @@ public enum PackageSealer {
             bases: contents.bases, tables: contents.tables, created: contents.created, id: hashes.whole,
             bytes: hashes.bytes, chunkBytes: hashes.chunkBytes, chunkHashes: hashes.chunks, rawSHA256: rawHash,
             rawBytes: rawBytes)
+        let bytes = try manifest.encoded()
+        try checkAsAgentsDo(bytes)
         let path = folder + "/" + hashes.whole.hex + ".zst"
         try DurableFile.sync(partial)
         try DurableFile.rename(partial, to: path)
-        let bytes = try manifest.encoded()
         return SealedPackage(
             id: hashes.whole, manifest: manifest, manifestBytes: bytes, signature: try signingKey.sign(manifest: bytes),
             path: path)
+    }
+
+    /// What every agent would refuse is refused here, before it is offered to one.
+    private static func checkAsAgentsDo(_ manifest: [UInt8]) throws {
+        // It travels in one message, like a chunk.
+        guard manifest.count <= Limits.chunkBytesMax else {
+            throw PackageFault.failed(
+                "the package's description has \(manifest.count) bytes; \(Limits.chunkBytesMax) are the limit: "
+                    + "the job has too many tables or columns")
+        }
+        do { _ = try Manifest(decoding: manifest) } catch {
+            throw PackageFault.failed("stores would refuse the package: \(error)")
+        }
     }
 
     private static func compress(_ rawPath: String, to path: String) throws -> (hash: PackageID, bytes: Int64) {
