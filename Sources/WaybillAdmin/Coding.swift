@@ -69,17 +69,17 @@ private func encodeText(_ text: String, _ encoder: any Encoder) throws {
     try container.encode(text)
 }
 
-/// Refuses keys that a request does not have: with `{"store": ["S1"]}` for `stores`, a cancel would call off all stores.
+/// Refuses keys that a request does not have.
+///
+/// With `{"store": ["S1"]}` for `stores`, a cancel would call all stores off.
 func refuseUnknownKeys<Keys: CodingKey & CaseIterable>(_ decoder: any Decoder, _ keys: Keys.Type) throws {
     let known = Set(keys.allCases.map(\.stringValue))
     let container = try decoder.container(keyedBy: AnyKey.self)
-    guard let unknown = container.allKeys.map(\.stringValue).sorted().first(where: { !known.contains($0) }) else {
-        return
-    }
+    let unknown = container.allKeys.map(\.stringValue).filter { !known.contains($0) }
+    guard let first = unknown.min() else { return }
+    let allowed = known.sorted().joined(separator: ", ")
     throw DecodingError.dataCorrupted(
-        .init(
-            codingPath: [],
-            debugDescription: "'\(unknown)' is no key of this request: \(known.sorted().joined(separator: ", "))"))
+        .init(codingPath: [], debugDescription: "'\(first)' is no key of this request, which has \(allowed)"))
 }
 
 private struct AnyKey: CodingKey {

@@ -11,12 +11,12 @@ public enum ProgressViews {
         let final = session.deliveriesFinal
         let name = "\(session.id) \(session.job)"
         if count == 0 { return screen.line("\(name)  \(session.status)", .of(status: session.status)) }
-        var parts = [
-            "\(name)  \(bar(final, of: count)) \(final)/\(count) stores", Humane.count(session.rows, "row"),
-            "\(Humane.bytes(session.bytesDone)) of \(Humane.bytes(session.bytes))",
-        ]
-        if bytesPerSecond >= 1, final < count { parts.append(Humane.rate(bytesPerSecond)) }
+        // What matters most comes first: a narrow terminal cuts the end off.
+        var parts = ["\(name)  \(bar(final, of: count)) \(final)/\(count) stores"]
         if session.deliveriesFailed > 0 { parts.append("\(session.deliveriesFailed) failed") }
+        parts.append("\(Humane.bytes(session.bytesDone)) of \(Humane.bytes(session.bytes))")
+        if bytesPerSecond >= 1, final < count { parts.append(Humane.rate(bytesPerSecond)) }
+        parts.append(Humane.count(session.rows, "row"))
         let style: Style = session.deliveriesFailed > 0 ? .bad : final == count ? .good : .plain
         return screen.line(parts.joined(separator: "  "), style)
     }

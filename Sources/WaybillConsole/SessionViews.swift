@@ -6,7 +6,7 @@ public enum SessionViews {
     public static func list(_ sessions: [SessionSummary], now: Timestamp, _ screen: Screen) -> [String] {
         guard !sessions.isEmpty else { return ["no sessions"] }
         var table = TextTable(
-            "SESSION", "JOB", "STATUS", "KIND", ">VERSION", "CREATED", ">ROWS", ">SIZE", ">APPLIED", "MESSAGE")
+            "SESSION", "JOB", "STATUS", "?KIND", "?>VERSION", "CREATED", "?>ROWS", "?>SIZE", ">APPLIED", "MESSAGE")
         for session in sessions {
             table.add(
                 .init(session.id.rawValue), .init(session.job.rawValue),
@@ -31,7 +31,7 @@ public enum SessionViews {
         if let message = summary.message { lines.append(screen.line("  message   " + TerminalText.plain(message))) }
         guard !session.deliveries.isEmpty else { return lines }
         var table = TextTable(
-            "STORE", "STATUS", "KIND", ">ROWS", ">SIZE", "REQUESTED", "DOWNLOADED", "APPLIED (UTC)", ">TRIES", ">LOCK",
+            "STORE", "STATUS", "?KIND", "?>ROWS", "?>SIZE", "?REQUESTED", "?DOWNLOADED", "APPLIED", ">TRIES", "?>LOCK",
             "MESSAGE")
         for delivery in session.deliveries {
             let created = summary.createdAt

@@ -5,7 +5,7 @@ import WaybillModel
 public enum StoreViews {
     public static func list(_ stores: [StoreSummary], now: Timestamp, _ screen: Screen) -> [String] {
         guard !stores.isEmpty else { return ["no stores: add one with waybill store add ID"] }
-        var table = TextTable("STORE", "STATE", "LAST SEEN", "AGENT", "BEHIND", "MESSAGE")
+        var table = TextTable("STORE", "STATE", "LAST SEEN", "?AGENT", "BEHIND", "MESSAGE")
         for store in stores {
             table.add(
                 .init(store.store.rawValue), state(store), .init(Humane.age(store.lastSeen, now: now)),
@@ -36,7 +36,7 @@ public enum StoreViews {
         }
         if !store.deliveries.isEmpty {
             var table = TextTable(
-                "SESSION", "JOB", "CREATED", "STATUS", "KIND", ">ROWS", ">SIZE", "APPLIED", "MESSAGE")
+                "SESSION", "JOB", "CREATED", "STATUS", "?KIND", "?>ROWS", "?>SIZE", "APPLIED", "MESSAGE")
             for delivery in store.deliveries {
                 table.add(
                     .init(delivery.session.rawValue), .init(delivery.job.rawValue),
@@ -53,9 +53,9 @@ public enum StoreViews {
     }
 
     public static func added(_ added: StoreAdded, now: Timestamp) -> [String] {
-        [
-            "store \(added.store) may enrol once, within \(Humane.span(milliseconds: added.expiresAt.timestamp - now)). "
-                + "On its machine, run:",
+        let span = Humane.span(milliseconds: added.expiresAt.timestamp - now)
+        return [
+            "store \(added.store) may enrol once, within \(span). On its machine, run:",
             "",
             "  waybill-agent enrol \(TerminalText.plain(added.code)) HOME",
         ]

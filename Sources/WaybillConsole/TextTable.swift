@@ -10,14 +10,20 @@ public struct TextTable: Sendable {
         }
     }
 
+    /// Columns that the last one, usually a message, should at least have before optional ones give way to it.
+    private static let lastColumnsMin = 24
+
     private let titles: [String]
     private let numeric: Set<Int>
+    private let optional: Set<Int>
     private var rows: [[Cell]] = []
 
-    /// - Parameter titles: a leading `>` makes the column right-aligned, as numbers are.
+    /// - Parameter titles: a leading `>` makes the column right-aligned, as numbers are; a leading `?`, before that,
+    ///   lets it give way on a narrow screen, the rightmost one first.
     public init(_ titles: String...) {
-        self.titles = titles.map { $0.hasPrefix(">") ? String($0.dropFirst()) : $0 }
-        numeric = Set(titles.indices.filter { titles[$0].hasPrefix(">") })
+        self.titles = titles.map { String($0.drop { $0 == "?" || $0 == ">" }) }
+        numeric = Set(titles.indices.filter { titles[$0].hasPrefix(">") || titles[$0].hasPrefix("?>") })
+        optional = Set(titles.indices.filter { titles[$0].hasPrefix("?") })
     }
 
     public mutating func add(_ cells: Cell...) {
@@ -25,18 +31,32 @@ public struct TextTable: Sendable {
     }
 
     public func lines(_ screen: Screen) -> [String] {
-        let shown = titles.indices.filter { column in
-            // A last column without any content, usually the message, is not worth its heading.
-            column < titles.count - 1 || rows.contains { column < $0.count && !$0[column].text.isEmpty }
-        }
-        let widths = shown.map { column in
-            rows.reduce(TerminalText.width(titles[column])) {
-                column < $1.count ? max($0, TerminalText.width($1[column].text)) : $0
-            }
-        }
+        let shown = shownColumns(screen)
+        let widths = shown.map(width)
         let heading = shown.map { Cell(titles[$0], .heading) }
         return ([heading] + rows.map { row in shown.map { $0 < row.count ? row[$0] : Cell("") } })
             .map { line($0, columns: shown, widths: widths, screen) }
+    }
+
+    private func shownColumns(_ screen: Screen) -> [Int] {
+        var shown = titles.indices.filter { column in
+            // A last column without any content, usually the message, is not worth its heading.
+            column < titles.count - 1 || rows.contains { column < $0.count && !$0[column].text.isEmpty }
+        }
+        guard let limit = screen.columns, let last = shown.last else { return shown }
+        func needed() -> Int {
+            shown.dropLast().reduce(0) { $0 + width($1) + 2 } + min(width(last), TextTable.lastColumnsMin)
+        }
+        while needed() > limit, let victim = shown.last(where: { optional.contains($0) && $0 != last }) {
+            shown.removeAll { $0 == victim }
+        }
+        return shown
+    }
+
+    private func width(_ column: Int) -> Int {
+        rows.reduce(TerminalText.width(titles[column])) {
+            column < $1.count ? max($0, TerminalText.width($1[column].text)) : $0
+        }
     }
 
     private func line(_ cells: [Cell], columns: [Int], widths: [Int], _ screen: Screen) -> String {

@@ -70,11 +70,17 @@ public struct Waiting: Hashable, Sendable {
     }
 
     /// `store S042 lacks prices (session 42-9f3c1b2e55aa): offline, will get it when it is back`
+    ///
+    /// At most as many as somebody reads; `session show` has them all.
     public static func lines(_ missing: [Missing]) -> [String] {
-        missing.map {
+        let lines = missing.prefix(linesMax).map {
             TerminalText.plain("store \($0.store) lacks \($0.job) (session \($0.session)): \($0.reason)")
         }
+        let rest = missing.count - lines.count
+        return rest > 0 ? lines + ["… and \(Humane.count(rest)) more; see waybill session show ID"] : lines
     }
+
+    private static let linesMax = 20
 }
 
 /// A speed over the last seconds, from counts that were seen at moments.

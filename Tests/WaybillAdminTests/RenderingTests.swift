@@ -36,6 +36,16 @@ import WaybillModel
         #expect(table.lines(Screen(columns: 22, hasColour: false)).last == "北京店     1  the dis…")
     }
 
+    @Test func optionalColumnsGiveWayToTheMessage() {
+        var table = TextTable("STORE", "?KIND", "?>ROWS", "MESSAGE")
+        table.add(.init("S1"), .init("delta"), .init("1,204"), .init("the disk is full, 3 MB free"))
+        #expect(
+            table.lines(Screen(columns: 45, hasColour: false)).last == "S1     delta  1,204  the disk is full, 3 MB …")
+        #expect(table.lines(Screen(columns: 40, hasColour: false)).last == "S1     delta  the disk is full, 3 MB fr…")
+        #expect(table.lines(Screen(columns: 34, hasColour: false)).last == "S1     the disk is full, 3 MB free")
+        #expect(table.lines(Screen(columns: 20, hasColour: false)).last == "S1     the disk is …")
+    }
+
     @Test func coloursTakeNoRoomAndAreOnlyThereOnRequest() {
         var table = TextTable("STATUS", "STORE")
         table.add(.init("Applied", .good), .init("S1"))
@@ -88,7 +98,7 @@ import WaybillModel
         let session = try Sample.session([.applied, .applied, .requested, .applyFailed]).summary
         #expect(
             ProgressViews.session(session, bytesPerSecond: 4_200_000, file)
-                == "7-000000000001 prices  [##########..........] 2/4 stores  40 rows  4.0 kB of 8.0 kB  4.2 MB/s  1 failed"
+                == "7-000000000001 prices  [##########..........] 2/4 stores  1 failed  4.0 kB of 8.0 kB  4.2 MB/s  40 rows"
         )
         #expect(
             ProgressViews.plainSession(session)

@@ -61,6 +61,12 @@ import WaybillModel
         #expect(unfinished.map(\.reason) == ["still ApplyFailed: no space"])
     }
 
+    @Test func ofManyMissingStoresTheFirstAreNamed() throws {
+        let lines = Waiting.lines(Waiting.unfinished([try Sample.session(Array(repeating: .available, count: 500))]))
+        #expect(lines.count == 21)
+        #expect(lines.last == "… and 480 more; see waybill session show ID")
+    }
+
     @Test func pendingCancelsTakeTheStoresAnswers() throws {
         let session = try Sample.session([.applied, .canceled, .available])
         var reply = CancelReply(
