@@ -12,7 +12,7 @@ struct ImportCommand: AsyncParsableCommand {
             not in the file are removed as well.
 
             When anything is wrong, nothing is imported, and every bad row is named on stderr: file, line, column, \
-            reason. Nothing goes to the stores before you publish.
+            reason. The stores get the changes when the jobs run next: see waybill publish.
 
             EXAMPLES
               waybill import product.csv price_adjustment.csv

@@ -31,7 +31,7 @@ struct PublishCommand: AsyncParsableCommand {
     var store: [StoreID] = []
     @Flag(help: "Wait until the stores have applied it.")
     var wait = false
-    @Option(help: ArgumentHelp("Wait at most so long.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("Wait at most this long.", valueName: "seconds"))
     var timeout = 600
 
     func validate() throws {

@@ -36,11 +36,12 @@ struct SessionListCommand: AsyncParsableCommand {
     var job: JobID?
     @Option(help: "Only with this status, such as Applied or ApplyFailed.")
     var status: String?
-    @Option(help: "Only created since: so long ago (30min, 2h, 3d), or an ISO 8601 time, in UTC unless it says else.")
+    @Option(
+        help: "Only created since: so long ago (30min, 2h, 3d), or an ISO 8601 time, in UTC unless it has an offset.")
     var since: String?
     @Flag(help: "Also sessions without data.")
     var all = false
-    @Option(help: "At most so many.")
+    @Option(help: "At most this many.")
     var limit = SessionFilter.limitDefault
 
     func validate() throws {
