@@ -36,13 +36,17 @@ public final class Hub: Service {
         let startedAt = Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
         let clock = HubClock(startedAt: startedAt)
         let context = try ZMQContext()
+        let isServing = Flag()
         let gatekeeper = try Gatekeeper(
             context: context,
             policies: [
                 HubSockets.agentsDomain: .allowList(try Hub.enrolledKeys(operations)),
                 HubSockets.enrolmentDomain: .anyKey,
             ]
-        ) { notice in logger.warning("\(notice)") }
+        ) { [isServing] notice in
+            // Before the hub serves, the only stranger is its own test, which is refused as it should be.
+            logger.log(level: isServing.isSet ? .warning : .debug, "\(notice)")
+        }
         let queue = PublisherQueue()
         parts = HubParts(
             home: home, configuration: configuration, context: context, gatekeeper: gatekeeper, curveKeys: curveKeys,
@@ -57,6 +61,7 @@ public final class Hub: Service {
             jobList: RetailJobs.all, curveKeys: curveKeys, signingKey: signingKey, clock: clock, startedAt: startedAt)
         let endpoint = configuration.listen
         admin = AdminServer(home: home.path, backend: backend, logger: logger, now: { clock.now() }) {
+            isServing.set()
             logger.info("the hub on \(home.path) is ready; agents connect to \(endpoint)")
             ServiceManager.tell("READY=1\nSTATUS=serving agents on \(endpoint)")
         }

@@ -151,6 +151,8 @@ struct HubBackend: AdminBackend {
 
     // MARK: jobs
 
+    func tables() async throws -> [String] { HQCatalogue.tables.map(\.name) }
+
     func jobs() async throws -> [JobSummary] {
         let jobList = jobList
         return try await operations.reading { db in try jobList.map { try summary($0, in: db) } }
@@ -183,7 +185,7 @@ struct HubBackend: AdminBackend {
         _ files: [UploadedFile], replace: Bool, progress: @escaping @Sendable (ImportProgressLine) -> Void
     ) async throws -> ImportReply {
         let hqPath = home.hqDatabase
-        let isCancelled = CancelFlag()
+        let isCancelled = Flag()
         return try await withTaskCancellationHandler {
             try await onOwnThread {
                 let sources = try importSources(files)

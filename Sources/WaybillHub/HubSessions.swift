@@ -185,7 +185,7 @@ extension CancelReply.Store {
 }
 
 /// Set once, from another thread.
-final class CancelFlag: Sendable {
+final class Flag: Sendable {
     private let flag = Atomic(false)
     var isSet: Bool { flag.load(ordering: .acquiring) }
     func set() { flag.store(true, ordering: .releasing) }

@@ -36,7 +36,8 @@ extension RetailJobs {
         FROM product_release AS release
         JOIN product ON product.product_id = release.product_id
         JOIN legal_entity ON legal_entity.legal_entity_id = release.legal_entity_id
-        WHERE release.base_price IS NOT NULL
+        -- A base price is for the sales unit: without one it is for nothing.
+        WHERE release.base_price IS NOT NULL AND product.sales_unit IS NOT NULL
         """
 
     private static let exchangeRates = """

@@ -18,7 +18,8 @@ enum StoreTables {
         name: "product",
         columns: [
             ColumnShape("product_id", .text), ColumnShape("category_id", .text, nullable: true),
-            ColumnShape("name", .text, nullable: true), ColumnShape("sales_unit", .text),
+            ColumnShape("name", .text, nullable: true),
+            ColumnShape("sales_unit", .text, nullable: true),
         ],
         key: ["product_id"])
 

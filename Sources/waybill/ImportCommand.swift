@@ -27,8 +27,10 @@ struct ImportCommand: AsyncParsableCommand {
     var replace = false
 
     func run() async throws {
-        let files = try ImportFileList.expand(paths)
+        let named = try ImportFileList.expand(paths)
         let last = try await hub.connected { client in
+            let (files, leftOut) = try ImportFileList.split(named, tables: try await client.get([String].self, "tables"))
+            for file in leftOut { Output.note("warning: \(file.path) is no file of HQ's tables and was left out") }
             let id = try await client.post(ImportCreated.self, "imports").id
             var block = LiveBlock()
             do {
@@ -58,6 +60,7 @@ struct ImportCommand: AsyncParsableCommand {
     /// Runs the import and gives its last line back.
     private func run(_ id: String, _ client: AdminClient, _ block: inout LiveBlock) async throws -> ImportLine? {
         var last: ImportLine?
+        var phase = ""
         let screen = block.screen
         let path = APIPath("imports/\(id)/run").with("replace", replace ? "true" : nil)
         try await client.postForLines(path) { data in
@@ -70,7 +73,9 @@ struct ImportCommand: AsyncParsableCommand {
             }
             block.show(
                 live: [ProgressViews.importing(progress, screen)],
-                plain: ["\(progress.phase) \(progress.file)"])
+                // One line for each phase: whoever reads a log wants to know how far it came, not every file.
+                plain: progress.phase == phase ? [] : ["\(progress.phase) …"])
+            phase = progress.phase
         }
         return last
     }

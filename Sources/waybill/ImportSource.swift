@@ -5,6 +5,8 @@ import WaybillConsole
 struct ImportSource: Hashable {
     var name: String
     var path: String
+    /// The folder it was found in; nil for a file that was named itself.
+    var folder: String?
 }
 
 enum ImportFileList {
@@ -28,13 +30,26 @@ enum ImportFileList {
             }
             let tables = names.filter { $0.hasSuffix(".csv") && !$0.hasPrefix(".") }.sorted()
             guard !tables.isEmpty else { throw Complaint("the folder \(path) holds no CSV files") }
-            files += tables.map { ImportSource(name: $0, path: path + "/" + $0) }
+            files += tables.map { ImportSource(name: $0, path: path + "/" + $0, folder: path) }
+        }
+        return files
+    }
+
+    /// Leaves out what a folder holds besides tables: exports bring reports and notes along. A file that was named
+    /// itself is for the hub to refuse.
+    static func split(
+        _ files: [ImportSource], tables: [String]
+    ) throws -> (files: [ImportSource], leftOut: [ImportSource]) {
+        let leftOut = files.filter { $0.folder != nil && !tables.contains(String($0.name.dropLast(4))) }
+        let files = files.filter { !leftOut.contains($0) }
+        if files.isEmpty, let folder = leftOut.first?.folder {
+            throw Complaint("the folder \(folder) holds no file of HQ's tables, which are \(tables.joined(separator: ", "))")
         }
         var seen: Set<String> = []
         for file in files where !seen.insert(file.name).inserted {
             throw Complaint("\(file.name) is named twice; one file for each table")
         }
-        return files
+        return (files, leftOut)
     }
 }
 

@@ -39,6 +39,8 @@ public protocol AdminBackend: Sendable {
     func addStore(_ store: StoreID) async throws -> StoreAdded
     func retireStore(_ store: StoreID) async throws -> StoreSummary
 
+    /// HQ's tables, that is the names of files that can be imported.
+    func tables() async throws -> [String]
     func jobs() async throws -> [JobSummary]
     func job(_ job: JobID) async throws -> JobDetail
 

@@ -101,6 +101,8 @@ actor FakeBackend: AdminBackend {
 
     func retireStore(_ store: StoreID) async throws -> StoreSummary { throw CocoaError(.fileNoSuchFile) }
 
+    func tables() async throws -> [String] { ["product", "store", "price_adjustment"] }
+
     func jobs() async throws -> [JobSummary] { [prices] }
 
     func job(_ job: JobID) async throws -> JobDetail {
