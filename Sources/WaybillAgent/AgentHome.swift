@@ -28,7 +28,8 @@ public struct AgentHome: Sendable {
     public init(existing path: String) throws {
         self.init(at: path)
         guard FileManager.default.fileExists(atPath: enrolment) else {
-            throw AgentHomeFault("\(self.path) is not an agent's home; enrol one with: waybill-agent enrol CODE \(self.path)")
+            throw AgentHomeFault(
+                "\(self.path) is not an agent's home; enrol one with: waybill-agent enrol CODE \(self.path)")
         }
     }
 
@@ -95,13 +96,16 @@ public struct AgentConfiguration: Sendable, Equatable {
         init?(_ text: String) {
             func minute(_ part: Substring) -> Int? {
                 let numbers = part.split(separator: ":", omittingEmptySubsequences: false)
-                guard numbers.count == 2, part.utf8.count == 5, let hour = Int(numbers[0]), let minute = Int(numbers[1]),
+                guard numbers.count == 2, part.utf8.count == 5, let hour = Int(numbers[0]),
+                    let minute = Int(numbers[1]),
                     (0...24).contains(hour), (0...59).contains(minute), hour * 60 + minute <= 1440
                 else { return nil }
                 return hour * 60 + minute
             }
             let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-            guard parts.count == 2, let from = minute(parts[0]), let to = minute(parts[1]), from != to else { return nil }
+            guard parts.count == 2, let from = minute(parts[0]), let to = minute(parts[1]), from != to else {
+                return nil
+            }
             fromMinute = from
             toMinute = to
         }
@@ -127,7 +131,8 @@ public struct AgentConfiguration: Sendable, Equatable {
             let names = (try Yams.load(yaml: text) as? [String: Any])?.keys.sorted() ?? []
             if let unknown = names.first(where: { !AgentConfiguration.settings.contains($0) }) {
                 throw AgentHomeFault(
-                    "there is no setting '\(unknown)'; there are: \(AgentConfiguration.settings.joined(separator: ", "))")
+                    "there is no setting '\(unknown)'; there are: \(AgentConfiguration.settings.joined(separator: ", "))"
+                )
             }
             file = names.isEmpty ? File() : try YAMLDecoder().decode(File.self, from: text)
         } catch let fault as AgentHomeFault {

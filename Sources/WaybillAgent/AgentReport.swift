@@ -45,7 +45,10 @@ public struct AgentReport: Codable, Sendable {
         store = enrolment.store
         watermarks = Dictionary(
             state.watermarks.map { job, mark in
-                (job.rawValue, Mark(version: mark.version.number, epoch: mark.version.epoch, session: mark.session.rawValue))
+                (
+                    job.rawValue,
+                    Mark(version: mark.version.number, epoch: mark.version.epoch, session: mark.session.rawValue)
+                )
             }, uniquingKeysWith: { a, _ in a })
         last_sessions = try database.lastOutcomes(limit: 10).map {
             Session(session: $0.session, job: $0.job, outcome: $0.outcome, at: AgentReport.text($0.at))

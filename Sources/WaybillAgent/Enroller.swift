@@ -18,7 +18,8 @@ public enum Enroller {
         if FileManager.default.fileExists(atPath: home.enrolment) {
             let known = try home.loadEnrolment()
             guard known.store == code.store.rawValue else {
-                throw AgentHomeFault("\(home.path) is the home of store \(known.store), the code is for store \(code.store)")
+                throw AgentHomeFault(
+                    "\(home.path) is the home of store \(known.store), the code is for store \(code.store)")
             }
         }
         try DurableFile.createFolder(home.path, mode: 0o750)
@@ -67,6 +68,7 @@ public enum Enroller {
             }
         }
         throw AgentHomeFault(
-            "no answer from the hub at \(code.enrolmentEndpoint) within \(patience / 1000) s; is it running and reachable?")
+            "no answer from the hub at \(code.enrolmentEndpoint) within \(patience / 1000) s; is it running and reachable?"
+        )
     }
 }

@@ -134,7 +134,8 @@ struct ApplyRun {
 
     private func reportAgain(_ watermark: Watermark) throws -> ApplyResult {
         let known = try Row.fetchOne(
-            db, sql: "SELECT * FROM _waybill_outcome WHERE session = ? AND outcome = 'applied' ORDER BY run DESC LIMIT 1",
+            db,
+            sql: "SELECT * FROM _waybill_outcome WHERE session = ? AND outcome = 'applied' ORDER BY run DESC LIMIT 1",
             arguments: [manifest.session.rawValue])
         let at: Int64 = known?["at"] ?? order.at().milliseconds
         _ = try StoreSchema.report(
@@ -178,7 +179,8 @@ struct ApplyRun {
             report = try StoreSchema.report(
                 session: manifest.session, job: manifest.job, run: order.run, attempt: order.attempt, outcome: .applied,
                 at: at, rowsChanged: rowsChanged,
-                longestLockMilliseconds: max(shadows.longestLock, LockTimer.elapsedMilliseconds()), watermark: watermark,
+                longestLockMilliseconds: max(shadows.longestLock, LockTimer.elapsedMilliseconds()),
+                watermark: watermark,
                 in: db)
             CrashPoint.beforeCommit.pass()
             result = ApplyResult(

@@ -23,7 +23,9 @@ final class Shadows {
     /// The package's rows after the last one in the shadow, in key order.
     func packaged(_ shape: TableShape) -> (_ after: String) -> String {
         let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
-        return { after in "SELECT \(columns) FROM package.\(quoted(shape.name)) \(after.isEmpty ? "" : "WHERE \(after)")" }
+        return { after in
+            "SELECT \(columns) FROM package.\(quoted(shape.name)) \(after.isEmpty ? "" : "WHERE \(after)")"
+        }
     }
 
     /// The store's rows with a delta's laid over them, after the last one in the shadow, in key order.
@@ -88,9 +90,10 @@ final class Shadows {
     /// transaction, with legacy_alter_table on and foreign keys off: views and references keep meaning the name.
     func swap(_ shape: TableShape) throws {
         let table = quoted(shape.name)
-        let isThere = try Bool.fetchOne(
-            db, sql: "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = ? AND type = 'table')",
-            arguments: [shape.name]) ?? false
+        let isThere =
+            try Bool.fetchOne(
+                db, sql: "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = ? AND type = 'table')",
+                arguments: [shape.name]) ?? false
         var tillsOwn: [Row] = []
         if isThere {
             tillsOwn = try Row.fetchAll(

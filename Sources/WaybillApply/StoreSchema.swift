@@ -54,7 +54,8 @@ enum StoreSchema {
 
     static func set(_ name: String, _ value: some DatabaseValueConvertible, in db: Database) throws {
         try db.execute(
-            sql: "INSERT INTO _waybill_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            sql:
+                "INSERT INTO _waybill_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             arguments: [name, value])
     }
 
@@ -64,8 +65,10 @@ enum StoreSchema {
     }
 
     static func watermark(of job: JobID, in db: Database) throws -> Watermark? {
-        guard let row = try Row.fetchOne(
-            db, sql: "SELECT epoch, version, session FROM _waybill_watermark WHERE job = ?", arguments: [job.rawValue]),
+        guard
+            let row = try Row.fetchOne(
+                db, sql: "SELECT epoch, version, session FROM _waybill_watermark WHERE job = ?",
+                arguments: [job.rawValue]),
             let session = SessionID(row["session"])
         else { return nil }
         return Watermark(version: Version(epoch: row["epoch"], number: row["version"]), session: session)
@@ -85,7 +88,8 @@ enum StoreSchema {
             sql: "INSERT INTO _waybill_outbox (counter, random, report) VALUES (?, ?, x'')",
             arguments: [incarnation.counter, Int64(bitPattern: incarnation.random)])
         let report = StoreReport(
-            id: db.lastInsertedRowID, incarnation: incarnation, sequence: sequence, session: session, job: job, run: run,
+            id: db.lastInsertedRowID, incarnation: incarnation, sequence: sequence, session: session, job: job,
+            run: run,
             attempt: attempt, outcome: outcome, at: at, rowsChanged: rowsChanged,
             longestLockMilliseconds: longestLockMilliseconds, message: message, isTransient: isTransient,
             watermark: watermark)

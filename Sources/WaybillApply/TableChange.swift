@@ -67,9 +67,12 @@ extension ApplyRun {
     private enum Existing { case none, ofThisShape, ofOtherShape }
 
     private func existingTable(_ shape: TableShape) throws -> Existing {
-        let isThere = try Bool.fetchOne(
-            db, sql: "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type IN ('table', 'view'))",
-            arguments: [shape.name]) ?? false
+        let isThere =
+            try Bool.fetchOne(
+                db,
+                sql:
+                    "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type IN ('table', 'view'))",
+                arguments: [shape.name]) ?? false
         let declaration = try String.fetchOne(
             db, sql: "SELECT declaration FROM _waybill_table WHERE name = ?", arguments: [shape.name])
         guard isThere else { return .none }
@@ -103,7 +106,8 @@ extension ApplyRun {
                 LIMIT \(ApplyLimits.directRowsMax + 1);
                 """)
         let count =
-            try Int64.fetchOne(db, sql: "SELECT (SELECT count(*) FROM \(rows)) + (SELECT count(*) FROM \(removed))") ?? 0
+            try Int64.fetchOne(db, sql: "SELECT (SELECT count(*) FROM \(rows)) + (SELECT count(*) FROM \(removed))")
+            ?? 0
         guard count <= ApplyLimits.directRowsMax else { return nil }
         return .direct(shape, isNew: false, rows: rows, removed: removed)
     }
@@ -160,6 +164,7 @@ struct Upsert {
             WHERE \(values.map { "\(quoted(shape.name)).\($0) IS NOT excluded.\($0)" }.joined(separator: " OR "))
             """
         // WHERE true: without it SQLite takes ON for a join's.
-        return "INSERT INTO \(table) (\(columns)) SELECT \(columns) FROM \(rows) WHERE true ON CONFLICT (\(key)) \(action)"
+        return
+            "INSERT INTO \(table) (\(columns)) SELECT \(columns) FROM \(rows) WHERE true ON CONFLICT (\(key)) \(action)"
     }
 }

@@ -10,7 +10,9 @@ public enum ChangeLog {
     }
 
     /// Names of the tables with a change after `version`. Reads the log rows after it, and nothing else.
-    public static func tablesChanged(after version: Int64, in db: Database, schema: String = "main") throws -> Set<String> {
+    public static func tablesChanged(after version: Int64, in db: Database, schema: String = "main") throws -> Set<
+        String
+    > {
         try String.fetchSet(
             db,
             sql: """

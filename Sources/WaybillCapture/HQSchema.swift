@@ -45,8 +45,9 @@ public enum HQSchema {
         try db.execute(
             sql: "INSERT INTO _waybill_subject (table_name) VALUES (?) ON CONFLICT (table_name) DO NOTHING",
             arguments: [table])
-        guard let subject = try Int64.fetchOne(
-            db, sql: "SELECT id FROM _waybill_subject WHERE table_name = ?", arguments: [table])
+        guard
+            let subject = try Int64.fetchOne(
+                db, sql: "SELECT id FROM _waybill_subject WHERE table_name = ?", arguments: [table])
         else { return }
         let slots = (1...key.count).map { "k\($0)" }.joined(separator: ", ")
         func note(_ row: String) -> String {
@@ -92,10 +93,12 @@ public enum HQSchema {
         case .textOrEmpty:
             return "\(name) TEXT NOT NULL DEFAULT ''"
         case .date:
-            return "\(name) TEXT\(presence) CHECK (\(name) GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]' AND date(\(name)) IS \(name))"
+            return
+                "\(name) TEXT\(presence) CHECK (\(name) GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]' AND date(\(name)) IS \(name))"
                 .replacing("CHECK (", with: column.isNullable ? "CHECK (\(name) IS NULL OR " : "CHECK (")
         case .decimal:
-            return "\(name) NUMERIC\(presence) CHECK (\(name) IS NULL OR (typeof(\(name)) IN ('integer', 'real') AND \(name) >= 0))"
+            return
+                "\(name) NUMERIC\(presence) CHECK (\(name) IS NULL OR (typeof(\(name)) IN ('integer', 'real') AND \(name) >= 0))"
         case .integer(let allowsNegative):
             let floor = allowsNegative ? "" : " AND \(name) >= 0"
             return "\(name) INTEGER\(presence) CHECK (\(name) IS NULL OR (typeof(\(name)) = 'integer'\(floor)))"

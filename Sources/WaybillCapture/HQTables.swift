@@ -73,7 +73,8 @@ public enum HQCatalogue {
                 HQColumn("kind", .text, nullable: true), HQColumn("name", .text, nullable: true),
             ],
             references: [HQReference("parent_node_id", "org_node", "node_id")]),
-        HQTable("legal_entity", key: ["legal_entity_id"], [HQColumn("legal_entity_id", .text), HQColumn("currency", .text)]),
+        HQTable(
+            "legal_entity", key: ["legal_entity_id"], [HQColumn("legal_entity_id", .text), HQColumn("currency", .text)]),
         HQTable(
             "store", key: ["store_id"],
             [
@@ -136,9 +137,11 @@ public enum HQCatalogue {
                 HQReference("assortment_id", "assortment", "assortment_id"),
                 HQReference("node_id", "org_node", "node_id"),
             ]),
-        HQTable("delivery_mode", key: ["mode_id"], [HQColumn("mode_id", .text), HQColumn("name", .text, nullable: true)]),
         HQTable(
-            "delivery_mode_node", key: ["mode_id", "node_id"], [HQColumn("mode_id", .text), HQColumn("node_id", .text)],
+            "delivery_mode", key: ["mode_id"], [HQColumn("mode_id", .text), HQColumn("name", .text, nullable: true)]),
+        HQTable(
+            "delivery_mode_node", key: ["mode_id", "node_id"],
+            [HQColumn("mode_id", .text), HQColumn("node_id", .text)],
             references: [
                 HQReference("mode_id", "delivery_mode", "mode_id"), HQReference("node_id", "org_node", "node_id"),
             ]),

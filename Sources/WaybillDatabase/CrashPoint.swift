@@ -25,7 +25,9 @@ public enum CrashPoint: String, CaseIterable, Sendable {
     private static let wanted: (point: CrashPoint, pass: Int)? = {
         guard let text = ProcessInfo.processInfo.environment["WAYBILL_CRASH_AT"] else { return nil }
         let parts = text.split(separator: ":")
-        guard parts.count == 2, let point = CrashPoint(rawValue: String(parts[0])), let pass = Int(parts[1]) else { return nil }
+        guard parts.count == 2, let point = CrashPoint(rawValue: String(parts[0])), let pass = Int(parts[1]) else {
+            return nil
+        }
         return (point, pass)
     }()
 

@@ -58,7 +58,9 @@ public enum DurableFile {
     public static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(FileFault) {
         var offset = 0
         while offset < bytes.count {
-            let written = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress! + offset, bytes.count - offset) }
+            let written = bytes.withUnsafeBytes {
+                Foundation.write(descriptor, $0.baseAddress! + offset, bytes.count - offset)
+            }
             if written < 0 {
                 if errno == EINTR { continue }
                 throw FileFault("write", path)

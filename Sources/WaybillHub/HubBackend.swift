@@ -172,7 +172,8 @@ struct HubBackend: AdminBackend {
         let last = try SessionList.lines(query, in: db).first
         return JobSummary(
             job: job.id, title: job.title, lastSession: last?.session.id,
-            lastStatus: last.map { RollUp.status($0.session.status, $0.deliveries) }, tables: job.subjobs.map(\.table.name))
+            lastStatus: last.map { RollUp.status($0.session.status, $0.deliveries) },
+            tables: job.subjobs.map(\.table.name))
     }
 
     func unknownJob(_ job: JobID) -> AdminError {
@@ -240,7 +241,8 @@ extension ImportReply {
                     table: $0.table, file: $0.file, rows: Int64($0.rows), inserted: Int64($0.inserted),
                     updated: Int64($0.updated), unchanged: Int64($0.unchanged), removed: Int64($0.removed))
             },
-            warnings: report.warnings.map(ImportFaultLine.init), warningsTotal: report.warningsTotal, version: report.version)
+            warnings: report.warnings.map(ImportFaultLine.init), warningsTotal: report.warningsTotal,
+            version: report.version)
     }
 }
 

@@ -55,7 +55,8 @@ public struct HubConfiguration: Sendable, Equatable {
             let known = Set(HubConfiguration.settings)
             let names = (try Yams.load(yaml: text) as? [String: Any])?.keys.sorted() ?? []
             if let unknown = names.first(where: { !known.contains($0) }) {
-                throw HomeFault("there is no setting '\(unknown)'; there are: \(HubConfiguration.settings.joined(separator: ", "))")
+                throw HomeFault(
+                    "there is no setting '\(unknown)'; there are: \(HubConfiguration.settings.joined(separator: ", "))")
             }
             file = names.isEmpty ? File() : try YAMLDecoder().decode(File.self, from: text)
         } catch let fault as HomeFault {

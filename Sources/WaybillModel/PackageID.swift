@@ -15,7 +15,9 @@ public struct PackageID: Hashable, Sendable, CustomStringConvertible {
         guard digits.count == 64 else { return nil }
         var bytes: [UInt8] = []
         for pair in stride(from: 0, to: 64, by: 2) {
-            guard let high = PackageID.value(digits[pair]), let low = PackageID.value(digits[pair + 1]) else { return nil }
+            guard let high = PackageID.value(digits[pair]), let low = PackageID.value(digits[pair + 1]) else {
+                return nil
+            }
             bytes.append(high << 4 | low)
         }
         self.bytes = bytes

@@ -40,8 +40,12 @@ public struct TableShape: Hashable, Sendable {
     /// Names are letters, digits and underscores, because they come from files and from the network.
     public var fault: String? {
         guard TableShape.isPlainName(name) else { return "'\(name)' is not a plain table name" }
-        guard !columns.isEmpty, columns.count <= Limits.columnsMax else { return "table \(name) has \(columns.count) columns" }
-        guard !key.isEmpty, key.count <= Limits.keyColumnsMax else { return "table \(name) has \(key.count) key columns" }
+        guard !columns.isEmpty, columns.count <= Limits.columnsMax else {
+            return "table \(name) has \(columns.count) columns"
+        }
+        guard !key.isEmpty, key.count <= Limits.keyColumnsMax else {
+            return "table \(name) has \(key.count) key columns"
+        }
         for column in columns where !TableShape.isPlainName(column.name) {
             return "'\(column.name)' is not a plain column name (table \(name))"
         }
@@ -63,8 +67,12 @@ public struct TableShape: Hashable, Sendable {
     /// Letters, digits and underscores, not starting with a digit, none of SQLite's or our own prefixes.
     public static func isPlainName(_ name: String) -> Bool {
         let bytes = Array(name.utf8)
-        guard let first = bytes.first, bytes.count <= Limits.nameBytesMax, !(48...57).contains(first) else { return false }
-        guard bytes.allSatisfy({ (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95 })
+        guard let first = bytes.first, bytes.count <= Limits.nameBytesMax, !(48...57).contains(first) else {
+            return false
+        }
+        guard
+            bytes.allSatisfy({ (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95 }
+            )
         else { return false }
         let lower = name.lowercased()
         return !lower.hasPrefix("sqlite_") && !lower.hasPrefix("_waybill")

@@ -30,7 +30,8 @@ struct Derive {
         let key = shape.key.map(quoted).joined(separator: ", ")
         let sameKey = shape.key.map { "staged.\(quoted($0)) = known.\(quoted($0))" }.joined(separator: " AND ")
         let sameValues =
-            shape.valueColumns.map { "staged.\(quoted($0.name)) IS known.\(quoted($0.name))" }.joined(separator: " AND ")
+            shape.valueColumns.map { "staged.\(quoted($0.name)) IS known.\(quoted($0.name))" }.joined(
+                separator: " AND ")
         let same = sameKey + (sameValues.isEmpty ? "" : " AND " + sameValues)
         try explaining("table \(shape.name)") {
             try db.execute(
@@ -135,7 +136,8 @@ struct Derive {
         do {
             try body()
         } catch let error as DatabaseError {
-            throw DerivationFault(job: job.id, detail: "\(place): \(error.message ?? "SQLite error \(error.resultCode)")")
+            throw DerivationFault(
+                job: job.id, detail: "\(place): \(error.message ?? "SQLite error \(error.resultCode)")")
         }
     }
 

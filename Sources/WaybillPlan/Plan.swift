@@ -69,7 +69,8 @@ extension Rows {
     /// Costs a few index steps for each store and scope and reads no row of any store table.
     public func plan(_ job: Job, at derivation: Derivation, for targets: [PlanTarget]) throws -> SessionPlan {
         try queue.read { db in
-            let floor = try Int64.fetchOne(db, sql: "SELECT floor FROM job WHERE job = ?", arguments: [job.id.rawValue]) ?? 0
+            let floor =
+                try Int64.fetchOne(db, sql: "SELECT floor FROM job WHERE job = ?", arguments: [job.id.rawValue]) ?? 0
             let reader = ScopeReader(job: job.id, db: db)
             var groups: [GroupKey: PackagePlan] = [:]
             var order: [GroupKey] = []
@@ -81,7 +82,8 @@ extension Rows {
                 if let base = target.base, try isUsable(base, floor: floor, at: derivation, in: db) {
                     before = try reader.scopes(of: target.store, at: base.version)
                     let contentAtBase = try reader.contentVersion(of: before, at: base.version)
-                    if before == now, try reader.contentVersion(of: now, at: derivation.version.number) == contentAtBase {
+                    if before == now, try reader.contentVersion(of: now, at: derivation.version.number) == contentAtBase
+                    {
                         noData.append(target.store)
                         continue
                     }
@@ -105,8 +107,9 @@ extension Rows {
     /// Whether the rows of an earlier derivation can still be told: it is of this history and not older than what is kept.
     public func canTell(_ derivation: Derivation) throws -> Bool {
         try queue.read { db in
-            let floor = try Int64.fetchOne(
-                db, sql: "SELECT floor FROM job WHERE job = ?", arguments: [derivation.job.rawValue]) ?? 0
+            let floor =
+                try Int64.fetchOne(
+                    db, sql: "SELECT floor FROM job WHERE job = ?", arguments: [derivation.job.rawValue]) ?? 0
             let base = Base(version: derivation.version.number, token: derivation.token)
             return try isUsable(base, floor: floor, at: derivation, in: db)
         }
@@ -166,7 +169,8 @@ private final class ScopeReader {
                 changes[key] =
                     try Int64.fetchOne(
                         db,
-                        sql: "SELECT max(version) FROM scope_change WHERE table_name = ? AND scope = ? AND version <= ?",
+                        sql:
+                            "SELECT max(version) FROM scope_change WHERE table_name = ? AND scope = ? AND version <= ?",
                         arguments: [entry.table, entry.scope, version]) ?? 0
             }
             newest = max(newest, changes[key] ?? 0)

@@ -95,7 +95,8 @@ enum RowsSchema {
     static func shapesText(_ job: Job) -> String {
         job.subjobs.map { subjob in
             let columns = subjob.table.columns.map { "\($0.name) \($0.type.rawValue)\($0.isNullable ? "?" : "")" }
-            return "\(subjob.table.name)(\(columns.joined(separator: ", "))) key \(subjob.table.key.joined(separator: ", "))"
+            return
+                "\(subjob.table.name)(\(columns.joined(separator: ", "))) key \(subjob.table.key.joined(separator: ", "))"
         }.joined(separator: "\n")
     }
 

@@ -172,7 +172,8 @@ extension Delivery {
     public var message: String {
         switch status {
         case .applied where cancelAskedAt != nil: return "cancelled too late: already applied"
-        case .canceled: return cancelReason.isEmpty ? "revoked, never applied" : "revoked, never applied: \(cancelReason)"
+        case .canceled:
+            return cancelReason.isEmpty ? "revoked, never applied" : "revoked, never applied: \(cancelReason)"
         case .superseded: return supersededBy.map { "session \($0) brings all of it" } ?? note
         case .suspended: return "\(told.message) (tried \(told.attempts) times; rerun the session to try again)"
         default:

@@ -42,7 +42,8 @@ public enum DeliveryRecord {
     /// The store's deliveries that the hub still has to do with. Index delivery_open.
     public static func open(of store: StoreID, in db: Database) throws -> [Delivery] {
         let rows = try Row.fetchAll(
-            db, sql: "SELECT * FROM delivery WHERE store_id = ? AND is_open ORDER BY session", arguments: [store.rawValue])
+            db, sql: "SELECT * FROM delivery WHERE store_id = ? AND is_open ORDER BY session",
+            arguments: [store.rawValue])
         return try rows.map { try delivery($0, in: db) }
     }
 
@@ -62,7 +63,8 @@ public enum DeliveryRecord {
     }
 
     private static func delivery(_ row: Row, in db: Database) throws -> Delivery {
-        guard let session = SessionID(row["session_id"]), let store = StoreID(row["store_id"]), let job = JobID(row["job"])
+        guard let session = SessionID(row["session_id"]), let store = StoreID(row["store_id"]),
+            let job = JobID(row["job"])
         else { throw DatabaseError(message: "hub.db holds a delivery with a damaged name") }
         var package: PackageRef?
         if let hex: String = row["package"], let id = PackageID(hex: hex) {
@@ -117,7 +119,9 @@ public enum PackageRecord {
     }
 
     public static func find(_ id: PackageID, in db: Database) throws -> PackageRef? {
-        guard let row = try Row.fetchOne(db, sql: "SELECT * FROM package WHERE id = ?", arguments: [id.hex]) else { return nil }
+        guard let row = try Row.fetchOne(db, sql: "SELECT * FROM package WHERE id = ?", arguments: [id.hex]) else {
+            return nil
+        }
         let bases = try Row.fetchAll(
             db, sql: "SELECT * FROM package_base WHERE package = ? ORDER BY version, session", arguments: [id.hex])
         return PackageRef(
@@ -127,8 +131,9 @@ public enum PackageRecord {
 
     /// The signed description of a package, as it goes over the wire.
     public static func manifest(of id: PackageID, in db: Database) throws -> (manifest: [UInt8], signature: [UInt8])? {
-        guard let row = try Row.fetchOne(
-            db, sql: "SELECT manifest, signature FROM package WHERE id = ?", arguments: [id.hex])
+        guard
+            let row = try Row.fetchOne(
+                db, sql: "SELECT manifest, signature FROM package WHERE id = ?", arguments: [id.hex])
         else { return nil }
         return ([UInt8](row["manifest"] as Data), [UInt8](row["signature"] as Data))
     }

@@ -102,11 +102,13 @@ extension SessionRecord {
     }
 
     public static func find(_ id: SessionID, in db: Database) throws -> SessionRecord? {
-        try Row.fetchOne(db, sql: "SELECT * FROM session WHERE id = ?", arguments: [id.rawValue]).flatMap(SessionRecord.init)
+        try Row.fetchOne(db, sql: "SELECT * FROM session WHERE id = ?", arguments: [id.rawValue]).flatMap(
+            SessionRecord.init)
     }
 
     public static func find(number: Int64, in db: Database) throws -> SessionRecord? {
-        try Row.fetchOne(db, sql: "SELECT * FROM session WHERE number = ?", arguments: [number]).flatMap(SessionRecord.init)
+        try Row.fetchOne(db, sql: "SELECT * FROM session WHERE number = ?", arguments: [number]).flatMap(
+            SessionRecord.init)
     }
 
     /// Sessions left `Started` by a hub that died while building.
@@ -196,7 +198,8 @@ public enum SessionList {
 
     /// What a session's deliveries add up to, however many share a package: rows, compressed bytes, and of the bytes
     /// those that have arrived.
-    public static func volume(_ id: SessionID, in db: Database) throws -> (rows: Int64, bytes: Int64, bytesDone: Int64) {
+    public static func volume(_ id: SessionID, in db: Database) throws -> (rows: Int64, bytes: Int64, bytesDone: Int64)
+    {
         // Primary key prefix (session); package by its key.
         let row = try Row.fetchOne(
             db,
@@ -233,7 +236,9 @@ public enum SessionList {
         var behind: [StoreID: Set<JobID>] = [:]
         // Index delivery_open.
         for row in try Row.fetchAll(db, sql: "SELECT store_id, job FROM delivery WHERE is_open") {
-            if let store = StoreID(row["store_id"]), let job = JobID(row["job"]) { behind[store, default: []].insert(job) }
+            if let store = StoreID(row["store_id"]), let job = JobID(row["job"]) {
+                behind[store, default: []].insert(job)
+            }
         }
         return behind
     }

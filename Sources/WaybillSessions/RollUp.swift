@@ -11,7 +11,8 @@ public enum RollUp {
             return header == .canceled ? header.rawValue : status.rawValue
         }
         if header == .canceled { return header.rawValue }
-        for status in [DeliveryStatus.applied, .superseded, .canceled, .noData] where deliveries[status, default: 0] > 0 {
+        for status in [DeliveryStatus.applied, .superseded, .canceled, .noData] where deliveries[status, default: 0] > 0
+        {
             return status.rawValue
         }
         return header.rawValue

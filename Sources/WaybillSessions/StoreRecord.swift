@@ -39,7 +39,8 @@ public struct StoreRecord: Hashable, Sendable {
     }
 
     public static func find(_ id: StoreID, in db: Database) throws -> StoreRecord? {
-        try Row.fetchOne(db, sql: "SELECT * FROM store WHERE store_id = ?", arguments: [id.rawValue]).flatMap(StoreRecord.init)
+        try Row.fetchOne(db, sql: "SELECT * FROM store WHERE store_id = ?", arguments: [id.rawValue]).flatMap(
+            StoreRecord.init)
     }
 
     public static func all(in db: Database) throws -> [StoreRecord] {
@@ -116,8 +117,9 @@ public enum Enrolment {
     public static func use(
         store: StoreID, secretHash: [UInt8], publicKey: [UInt8], machine: String, at now: Timestamp, in db: Database
     ) throws {
-        guard let row = try Row.fetchOne(
-            db, sql: "SELECT * FROM enrolment WHERE secret_sha256 = ?", arguments: [Data(secretHash)])
+        guard
+            let row = try Row.fetchOne(
+                db, sql: "SELECT * FROM enrolment WHERE secret_sha256 = ?", arguments: [Data(secretHash)])
         else { throw EnrolmentRefusal("the enrolment code is not known here; ask for a new one") }
         guard row["store_id"] == store.rawValue else {
             throw EnrolmentRefusal("the enrolment code is for another store than \(store)")

@@ -51,7 +51,8 @@ public struct EnrolmentCode: Hashable, Sendable {
         base64 += String(repeating: "=", count: (4 - base64.utf8.count % 4) % 4)
         guard let bytes = Data(base64Encoded: String(base64)),
             let wire = try? WireEnrolmentCode(serializedBytes: bytes), let store = StoreID(wire.store),
-            wire.secret.count == EnrolmentCode.secretBytes, wire.hubCurveKey.count == 32, wire.hubSigningKey.count == 32,
+            wire.secret.count == EnrolmentCode.secretBytes, wire.hubCurveKey.count == 32,
+            wire.hubSigningKey.count == 32,
             wire.enrolmentEndpoint.hasPrefix("tcp://")
         else { throw fault }
         self.init(

@@ -33,7 +33,8 @@ extension AgentLetter {
             throw LetterFault("the message is not one of the protocol's")
         }
         guard wire.protocol == protocolVersion else {
-            throw LetterFault("protocol version \(wire.protocol) is not spoken here; this hub speaks \(protocolVersion)")
+            throw LetterFault(
+                "protocol version \(wire.protocol) is not spoken here; this hub speaks \(protocolVersion)")
         }
         guard let store = StoreID(wire.store) else { throw LetterFault("the store's name is not one") }
         self.store = store
@@ -47,7 +48,9 @@ extension AgentLetter {
         case .chunkRequest(let request):
             body = .chunkRequest(package: try checkedPackage(request.package), index: Int(request.index))
         case .reports(let reports):
-            guard reports.reports.count <= Limits.reportsMax else { throw LetterFault("too many reports in one message") }
+            guard reports.reports.count <= Limits.reportsMax else {
+                throw LetterFault("too many reports in one message")
+            }
             var checked: [StoreReport] = []
             for report in reports.reports { checked.append(try StoreReport(checking: report)) }
             body = .reports(checked)
@@ -310,7 +313,9 @@ extension StoreReport {
 // MARK: single values
 
 func checkedSession(_ text: String) throws(LetterFault) -> SessionID {
-    guard let session = SessionID(text) else { throw LetterFault("'\(plainText(text).prefix(40))' is not a session's name") }
+    guard let session = SessionID(text) else {
+        throw LetterFault("'\(plainText(text).prefix(40))' is not a session's name")
+    }
     return session
 }
 

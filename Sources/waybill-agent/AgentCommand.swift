@@ -39,7 +39,8 @@ extension AgentCommand {
     struct Enrol: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "enrol",
-            abstract: "Use a one-time code: makes this store's own key, shows it to the hub, and keeps what it answers.")
+            abstract: "Use a one-time code: makes this store's own key, shows it to the hub, and keeps what it answers."
+        )
 
         @Argument(help: "The code that 'waybill store add' has printed.")
         var code: String

@@ -29,7 +29,8 @@ struct ImportCommand: AsyncParsableCommand {
     func run() async throws {
         let named = try ImportFileList.expand(paths)
         let last = try await hub.connected { client in
-            let (files, leftOut) = try ImportFileList.split(named, tables: try await client.get([String].self, "tables"))
+            let (files, leftOut) = try ImportFileList.split(
+                named, tables: try await client.get([String].self, "tables"))
             for file in leftOut { Output.note("warning: \(file.path) is no file of HQ's tables and was left out") }
             let id = try await client.post(ImportCreated.self, "imports").id
             var block = LiveBlock()

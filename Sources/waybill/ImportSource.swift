@@ -43,7 +43,8 @@ enum ImportFileList {
         let leftOut = files.filter { $0.folder != nil && !tables.contains(String($0.name.dropLast(4))) }
         let files = files.filter { !leftOut.contains($0) }
         if files.isEmpty, let folder = leftOut.first?.folder {
-            throw Complaint("the folder \(folder) holds no file of HQ's tables, which are \(tables.joined(separator: ", "))")
+            throw Complaint(
+                "the folder \(folder) holds no file of HQ's tables, which are \(tables.joined(separator: ", "))")
         }
         var seen: Set<String> = []
         for file in files where !seen.insert(file.name).inserted {

@@ -25,6 +25,8 @@ public struct AgentCore: Sendable {
     var reportsSent: Set<ReportName> = []
     /// Cancels that were recorded and whose report is not acknowledged yet: not recorded twice.
     var cancelsRecorded: Set<RunName> = []
+    /// Runs that this process has brought to an end, newest last: an offer of one was on its way when it ended.
+    var ended: [RunName] = []
     /// Runs that failed here: not to be tried before.
     var notBefore: [RunName: Timestamp] = [:]
     var jitter: SplitMix
@@ -79,7 +81,8 @@ public struct AgentCore: Sendable {
         case .disconnected: disconnected()
         case .announced(let session, let spread):
             // What was offered, begun or applied already needs no asking.
-            let isKnown = offers.contains { $0.session == session } || stored.watermarks.values.contains { $0.session == session }
+            let isKnown =
+                offers.contains { $0.session == session } || stored.watermarks.values.contains { $0.session == session }
             if !isKnown { hurryHello(within: spread, now: now) }
         case .letter(let letter): receive(letter, now: now, &effects)
         case .stored(let state): stored = state
@@ -205,7 +208,8 @@ public enum AgentEffect: Sendable {
     /// Forget a package's files.
     case discard(PackageID)
     /// Write a report into the outbox; answered by `.stored`.
-    case record(session: SessionID, job: JobID, run: Int, attempt: Int, StoreOutcome, message: String, isTransient: Bool)
+    case record(
+        session: SessionID, job: JobID, run: Int, attempt: Int, StoreOutcome, message: String, isTransient: Bool)
     /// Promise never to apply the run, or say that it was; answered by `.stored`.
     case recordCancel(HubLetter.CancelOrder)
     /// Forget acknowledged reports; answered by `.stored`.

@@ -47,7 +47,8 @@ extension AgentCore {
             effects.append(.storeChunk(package, index: index, data: data))
         case .noChunk(let package, _, let reason):
             guard let task, task.fetch?.package == package, task.phase == .fetching else { return }
-            effects.append(.log("the hub has no chunk for us (\(reason)); asking for the session again", isProblem: false))
+            effects.append(
+                .log("the hub has no chunk for us (\(reason)); asking for the session again", isProblem: false))
             self.task?.phase = .requesting(now)
             sendRequest(&effects)
         case .acknowledgement(let names): acknowledged(names, &effects)
@@ -59,7 +60,8 @@ extension AgentCore {
         case .regressed(let counter):
             guard counter >= stored.incarnation.counter else { return }
             effects.append(
-                .log("the hub knows a later life of this store's database; starting a new incarnation", isProblem: true))
+                .log("the hub knows a later life of this store's database; starting a new incarnation", isProblem: true)
+            )
             drop(discarding: false, &effects)
             offers = []
             effects.append(.raiseIncarnation(above: counter))
@@ -115,7 +117,8 @@ extension AgentCore {
     mutating func proceed(now: Timestamp, _ effects: inout [AgentEffect]) {
         guard isConnected else { return }
         if let heardAt, now - heardAt > AgentCore.silentHellos * Int64(helloSeconds) * 1000 {
-            effects.append(.log("nothing heard from the hub for \((now - heardAt) / 1000) s; connecting anew", isProblem: true))
+            effects.append(
+                .log("nothing heard from the hub for \((now - heardAt) / 1000) s; connecting anew", isProblem: true))
             self.heardAt = now
             effects.append(.reconnect)
             return

@@ -7,11 +7,20 @@ extension AgentCore {
     /// Longest wait between two attempts.
     static let retryMax: Int64 = 15 * 60 * 1000
 
+    /// Ended runs that are remembered: offers that cross their reports on the line, not history.
+    static let endedMax = 64
+
+    /// Whether the store has applied or promised away an offer already, and the hub does not know yet.
+    private func isEnded(_ offer: HubLetter.Offer) -> Bool {
+        let name = RunName(offer.session, offer.run)
+        if ended.contains(name) || cancelsRecorded.contains(name) { return true }
+        return offer.run == 1 && stored.watermarks[offer.job]?.session == offer.session
+    }
+
     mutating func startNextTask(now: Timestamp, _ effects: inout [AgentEffect]) {
         guard task == nil, isDownloadWindowOpen else { return }
         let ready = offers.first { offer in
-            (notBefore[RunName(offer.session, offer.run)].map { $0 <= now } ?? true)
-                && !cancelsRecorded.contains(RunName(offer.session, offer.run))
+            (notBefore[RunName(offer.session, offer.run)].map { $0 <= now } ?? true) && !isEnded(offer)
         }
         guard let offer = ready else { return }
         task = Task(offer: offer, phase: .requesting(now))
@@ -132,6 +141,7 @@ extension AgentCore {
     ) {
         stored = state
         notBefore[name] = nil
+        ended = ended.suffix(AgentCore.endedMax - 1) + [name]
         offers.removeAll { $0.session == name.session && $0.run == name.run }
         if task?.name == name { drop(discarding: true, &effects) }
         hurryHello(within: 1, now: now)
@@ -150,7 +160,9 @@ extension AgentCore {
             effects.append(.log("session \(offer.session): \(fault.message); asking the hub again", isProblem: false))
         } else {
             effects.append(
-                .log("session \(offer.session) of job \(offer.job), attempt \(offer.attempt): \(fault.message)", isProblem: true))
+                .log(
+                    "session \(offer.session) of job \(offer.job), attempt \(offer.attempt): \(fault.message)",
+                    isProblem: true))
             record(
                 fault.stage == .download ? .downloadFailed : .applyFailed, message: fault.message,
                 isTransient: fault.isTransient, &effects)

@@ -74,7 +74,9 @@ final class AgentTurn {
     }
 
     private func hearAnnouncement(_ frame: [UInt8]) {
-        guard let wire = try? WireAnnouncement(serializedBytes: frame), let session = SessionID(wire.session) else { return }
+        guard let wire = try? WireAnnouncement(serializedBytes: frame), let session = SessionID(wire.session) else {
+            return
+        }
         handle(.announced(session, spreadMilliseconds: Int64(min(wire.spreadMs, 600_000))))
     }
 
@@ -165,7 +167,8 @@ final class AgentTurn {
         } catch {
             incoming = nil
             return .failed(
-                package, AgentFault(stage: .download, message: "the download cannot be stored: \(error)", isTransient: true))
+                package,
+                AgentFault(stage: .download, message: "the download cannot be stored: \(error)", isTransient: true))
         }
     }
 

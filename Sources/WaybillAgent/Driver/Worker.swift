@@ -134,7 +134,8 @@ final class Worker: Sendable {
                 shouldStop: { self.isStopRequested.load(ordering: .acquiring) })
             CrashPoint.applied.pass()
             parts.logger.info(
-                "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms")
+                "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms"
+            )
             mailbox.post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))
         } catch let fault as ApplyFault {
             mailbox.post(

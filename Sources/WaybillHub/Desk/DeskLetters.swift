@@ -8,13 +8,15 @@ extension Desk {
     ) {
         guard record.state == .active else {
             effects.append(.log("store \(record.id) is \(record.state.rawValue) and was refused", isProblem: true))
-            effects.append(.send(routing, .refused(reason: "store \(record.id) is \(record.state.rawValue) at the hub")))
+            effects.append(
+                .send(routing, .refused(reason: "store \(record.id) is \(record.state.rawValue) at the hub")))
             return
         }
         guard letter.store == record.id else {
             effects.append(
                 .log("store \(record.id) spoke for store \(letter.store) and was refused", isProblem: true))
-            effects.append(.send(routing, .refused(reason: "your key is that of store \(record.id), not of \(letter.store)")))
+            effects.append(
+                .send(routing, .refused(reason: "your key is that of store \(record.id), not of \(letter.store)")))
             return
         }
         guard acceptIncarnation(letter.incarnation, from: routing, now: now, &effects) else { return }
@@ -34,7 +36,9 @@ extension Desk {
             }
         case .reports(let reports): fold(reports, now: now, &effects)
         }
-        if contactSavedAt.map({ now - $0 >= DeskSettings.contactSaveMilliseconds }) ?? true { saveContact(now, &effects) }
+        if contactSavedAt.map({ now - $0 >= DeskSettings.contactSaveMilliseconds }) ?? true {
+            saveContact(now, &effects)
+        }
     }
 
     /// Lets the newest incarnation speak and tells any other to begin a newer one.
@@ -47,7 +51,9 @@ extension Desk {
     ) -> Bool {
         if incarnation == record.incarnation { return true }
         if incarnation.counter > record.incarnation.counter {
-            if record.incarnation.counter > 0 { effects.append(.log("store \(record.id) has restarted", isProblem: false)) }
+            if record.incarnation.counter > 0 {
+                effects.append(.log("store \(record.id) has restarted", isProblem: false))
+            }
             record.incarnation = incarnation
             record.sequence = 0
             saveContact(now, &effects)
@@ -182,7 +188,9 @@ extension Desk {
             noteWatermark(of: report, &effects)
             guard var delivery = deliveries[report.session] else {
                 effects.append(
-                    .log("store \(record.id) reports on session \(report.session), which this hub does not know", isProblem: true))
+                    .log(
+                        "store \(record.id) reports on session \(report.session), which this hub does not know",
+                        isProblem: true))
                 continue
             }
             let before = delivery

@@ -92,7 +92,8 @@ extension Desk {
     mutating func recordChanged(_ record: StoreRecord, _ effects: inout [DeskEffect]) {
         let isNewMachine = record.publicKey != self.record.publicKey
         if let peer, record.state != .active {
-            effects.append(.send(peer.routing, .refused(reason: "store \(record.id) is \(record.state.rawValue) at the hub")))
+            effects.append(
+                .send(peer.routing, .refused(reason: "store \(record.id) is \(record.state.rawValue) at the hub")))
         }
         self.record = record
         if isNewMachine || record.state != .active {

@@ -99,7 +99,9 @@ final class SessionBuilder {
             uniquingKeysWith: { a, _ in a })
         var bases: [Watermark] = []
         if plan.kind == .delta {
-            bases = Array(Set(marks.values.compactMap { $0 })).sorted { ($0.version, $0.session.number) < ($1.version, $1.session.number) }
+            bases = Array(Set(marks.values.compactMap { $0 })).sorted {
+                ($0.version, $0.session.number) < ($1.version, $1.session.number)
+            }
         }
         for start in stride(from: 0, to: max(bases.count, 1), by: Limits.basesMax) {
             let slice = Array(bases.dropFirst(start).prefix(Limits.basesMax))
@@ -120,7 +122,8 @@ final class SessionBuilder {
     ) throws -> SealedRecord? {
         let raw = home.packages + "/\(session.id)-\(UInt64.random(in: .min ... .max)).raw"
         defer { unlink(raw) }
-        let filled = try rows.fill(plan, job: job, at: derivation, path: raw, uniqueness: Int32.random(in: 1 ... .max)) {
+        let filled = try rows.fill(plan, job: job, at: derivation, path: raw, uniqueness: Int32.random(in: 1 ... .max))
+        {
             shape, schema, db in try PackageTables.create(shape, schema: schema, in: db)
         }
         CrashPoint.filled.pass()
@@ -160,7 +163,8 @@ final class SessionBuilder {
         }
         let id = session.id
         let logger = logger
-        let text = "\(session.status.rawValue), \(work.sealed.count) packages for \(work.packages.count) stores, \(session.rows) rows, \(session.bytes) bytes"
+        let text =
+            "\(session.status.rawValue), \(work.sealed.count) packages for \(work.packages.count) stores, \(session.rows) rows, \(session.bytes) bytes"
         wire.post(.offer(session, work.sealed, deliveries) { logger.info("session \(id): \(text)") })
     }
 
@@ -177,7 +181,8 @@ final class SessionBuilder {
             var target = SessionTarget(store: store, watermark: isRepair ? nil : base, base: nil)
             if let base, !isRepair {
                 guard let known = try operations.read({ try SessionRecord.find(base.session, in: $0) }) else {
-                    logger.warning("store \(store) stands at session \(base.session), which this hub does not know: full load")
+                    logger.warning(
+                        "store \(store) stands at session \(base.session), which this hub does not know: full load")
                     return try prepare(target, job, derivation, session)
                 }
                 if known.version > session.version, known.status != .started {

@@ -47,10 +47,12 @@ public final class HubLoop: Sendable {
             guard let sockets = slot.withLock({ $0.take() }) else { return }
             var turn = HubTurn(parts: parts, sockets: sockets)
             while !isStopping.load(ordering: .acquiring) {
-                turn.run(wakeUp: wakeUp) { self.inbox.withLock { orders in
-                    defer { orders = [] }
-                    return orders
-                } }
+                turn.run(wakeUp: wakeUp) {
+                    self.inbox.withLock { orders in
+                        defer { orders = [] }
+                        return orders
+                    }
+                }
             }
         }
         thread.withLock { $0 = loop }
@@ -59,7 +61,9 @@ public final class HubLoop: Sendable {
 
     /// CURVE fails open when something about the gatekeeper is wrong, and nothing else would show it.
     private func refuseToServeStrangers() throws {
-        for (endpoint, kind) in [(parts.configuration.listen, SocketKind.router), (parts.configuration.announce, .publisher)] {
+        for (endpoint, kind) in [
+            (parts.configuration.listen, SocketKind.router), (parts.configuration.announce, .publisher),
+        ] {
             let outcome = try StrangerTest.run(
                 endpoint: endpoint, server: kind, serverKey: parts.curveKeys.publicKey, context: parts.context)
             guard case .refused = outcome else {

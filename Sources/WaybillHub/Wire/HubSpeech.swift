@@ -16,7 +16,10 @@ extension HubTurn {
             switch outgoing {
             case .letter(let store, let routing, let letter): try send(letter, to: routing, store)
             case .grant(let store, let routing, let session, let run, let attempt, let package):
-                guard let (manifest, signature) = try parts.operations.read({ try PackageRecord.manifest(of: package, in: $0) })
+                guard
+                    let (manifest, signature) = try parts.operations.read({
+                        try PackageRecord.manifest(of: package, in: $0)
+                    })
                 else {
                     let reason = "the package of session \(session) is no longer kept"
                     return try send(.notGranted(session: session, run: run, reason: reason), to: routing, store)
@@ -88,7 +91,8 @@ extension HubTurn {
             let request = try? WireEnrolRequest(serializedBytes: frame)
         else { throw EnrolmentRefusal("the request is not one of the protocol's") }
         guard request.protocol == protocolVersion else {
-            throw EnrolmentRefusal("protocol version \(request.protocol) is not spoken here; this hub speaks \(protocolVersion)")
+            throw EnrolmentRefusal(
+                "protocol version \(request.protocol) is not spoken here; this hub speaks \(protocolVersion)")
         }
         guard let store = StoreID(request.store) else { throw EnrolmentRefusal("the store's name is not one") }
         guard let key = try? CurvePublicKey(bytes: Array(request.publicKey)), key.z85 == message.userID else {
@@ -96,7 +100,9 @@ extension HubTurn {
         }
         let hash = Array(SHA256.hash(data: request.secret))
         let now = parts.clock.now()
-        let machine = String(request.machine.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f }.prefix(128).map(Character.init))
+        let machine = String(
+            request.machine.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f }.prefix(128).map(
+                Character.init))
         try parts.operations.write { db in
             try Enrolment.use(
                 store: store, secretHash: hash, publicKey: key.bytes, machine: machine, at: now, in: db)

@@ -203,7 +203,9 @@ struct HubTurn: ~Copyable {
             }
             if refusals.values.contains(where: { $0 == nil }) {
                 batch.saves.append { db in
-                    guard var record = try SessionRecord.find(session, in: db), record.status == .canceled else { return }
+                    guard var record = try SessionRecord.find(session, in: db), record.status == .canceled else {
+                        return
+                    }
                     record.status = .available
                     record.message = ""
                     try record.save(in: db)
