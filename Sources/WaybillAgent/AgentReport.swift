@@ -26,6 +26,18 @@ public struct AgentReport: Codable, Sendable {
         public var heard_at: String?
         public var problem: String?
         public var hub: String
+
+        /// Every key is always there: null when there is nothing to say.
+        public func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(running, forKey: .running)
+            try container.encode(connected, forKey: .connected)
+            try container.encode(heard_at, forKey: .heard_at)
+            try container.encode(problem, forKey: .problem)
+            try container.encode(hub, forKey: .hub)
+        }
+
+        private enum CodingKeys: String, CodingKey { case running, connected, heard_at, problem, hub }
     }
 
     public var store: String
