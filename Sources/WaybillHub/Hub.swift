@@ -40,7 +40,7 @@ public final class Hub: Service {
         let gatekeeper = try Gatekeeper(
             context: context,
             policies: [
-                HubSockets.agentsDomain: .allowList(try Hub.enrolledKeys(operations)),
+                HubSockets.agentsDomain: .allowList(EnrolledKeys.allowList(try operations.read { try StoreRecord.all(in: $0) })),
                 HubSockets.enrolmentDomain: .anyKey,
             ]
         ) { [isServing] notice in
@@ -65,14 +65,6 @@ public final class Hub: Service {
             logger.info("the hub on \(home.path) is ready; agents connect to \(endpoint)")
             ServiceManager.tell("READY=1\nSTATUS=serving agents on \(endpoint)")
         }
-    }
-
-    private static func enrolledKeys(_ operations: Operations) throws -> [CurvePublicKey: String] {
-        var keys: [CurvePublicKey: String] = [:]
-        for record in try operations.read({ try StoreRecord.all(in: $0) }) where record.state == .active {
-            if let bytes = record.publicKey { keys[try CurvePublicKey(bytes: bytes)] = record.id.rawValue }
-        }
-        return keys
     }
 
     /// Serves until the service group shuts down.

@@ -197,6 +197,7 @@ extension Desk {
             delivery.fold(report)
             guard delivery != before else { continue }
             deliveries[report.session] = delivery
+            if delivery.status.isFinal, let package = delivery.package { granted.remove(package.id) }
             changed.insert(report.session)
             if delivery.status != before.status { effects.append(log(delivery, report)) }
         }

@@ -9,10 +9,6 @@ enum PublisherTask: Sendable {
     case prepare(SessionID, StoreID, base: Watermark?, isRepair: Bool)
     /// A store has lost what it had: run the job for it.
     case catchUp(JobID, StoreID)
-    /// Tell the wire thread that a store's record has changed.
-    case storeChanged(StoreID)
-    /// Anything else that needs the thread's databases to itself.
-    case run(@Sendable () -> Void)
 }
 
 /// Tasks waiting for the publisher: many threads add, one takes and may wait.

@@ -40,8 +40,6 @@ final class SessionBuilder {
         case .prepare(let session, let store, let base, let isRepair):
             prepare(session, for: store, base: base, isRepair: isRepair)
         case .catchUp(let job, let store): catchUp(job, store)
-        case .storeChanged(let store): wire.post(.storeChanged(store))
-        case .run(let body): body()
         }
     }
 

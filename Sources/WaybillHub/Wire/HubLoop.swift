@@ -43,9 +43,10 @@ public final class HubLoop: Sendable {
     func start() throws {
         let sockets = try HubSockets(parts: parts)
         let slot = Mutex<HubSockets?>(consume sockets)
+        let keys = EnrolledKeys(try parts.operations.read { try StoreRecord.all(in: $0) })
         let loop = try LoopThread("hub-wire") { [self] in
             guard let sockets = slot.withLock({ $0.take() }) else { return }
-            var turn = HubTurn(parts: parts, sockets: sockets)
+            var turn = HubTurn(parts: parts, sockets: sockets, keys: keys)
             while !isStopping.load(ordering: .acquiring) {
                 turn.run(wakeUp: wakeUp) {
                     self.inbox.withLock { orders in

@@ -66,12 +66,13 @@ extension HubTurn {
     // MARK: enrolment
 
     /// One transaction of its own: the answer must be durable before it goes out, and is repeatable.
-    func enrol(_ message: ReceivedMessage, _ batch: inout Batch) {
+    mutating func enrol(_ message: ReceivedMessage, _ batch: inout Batch) {
         guard let routing = message.routingID else { return }
         var reply = WireEnrolReply()
         reply.protocol = protocolVersion
         do {
             let store = try admit(message)
+            storeChanged(store, now: parts.clock.now(), &batch)
             reply.accepted = true
             reply.agentsEndpoint = parts.configuration.advertised(parts.configuration.listen)
             reply.announcementsEndpoint = parts.configuration.advertised(parts.configuration.announce)
@@ -107,8 +108,6 @@ extension HubTurn {
             try Enrolment.use(
                 store: store, secretHash: hash, publicKey: key.bytes, machine: machine, at: now, in: db)
         }
-        parts.gatekeeper.admit(key, as: store.rawValue, to: HubSockets.agentsDomain)
-        parts.publisher.add(.storeChanged(store))
         return store
     }
 }

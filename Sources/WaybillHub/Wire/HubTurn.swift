@@ -13,10 +13,12 @@ struct HubTurn: ~Copyable {
     let sockets: HubSockets
     var desks: [StoreID: Desk] = [:]
     var files: PackageFiles
+    var keys: EnrolledKeys
 
-    init(parts: HubParts, sockets: consuming HubSockets) {
+    init(parts: HubParts, sockets: consuming HubSockets, keys: EnrolledKeys) {
         self.parts = parts
         self.sockets = sockets
+        self.keys = keys
         files = PackageFiles(home: parts.home)
     }
 
@@ -128,10 +130,17 @@ struct HubTurn: ~Copyable {
     // MARK: what agents say
 
     private mutating func hear(_ message: ReceivedMessage, _ batch: inout Batch) {
-        guard let routing = message.routingID, let user = message.userID, let store = StoreID(user) else {
+        guard let routing = message.routingID else { return }
+        let store: StoreID
+        switch keys.holder(of: message.userID ?? "") {
+        case .store(let holder): store = holder
+        case .former(let former):
+            parts.logger.warning("a key that store \(former) no longer has was used, and refused")
+            let reason = "this key of store \(former) is no longer enrolled"
+            return batch.sends.append(.letter(nil, routing, .refused(reason: reason)))
+        case .nobody:
             // The gatekeeper lets nobody in without a name; whatever this is, it gets no answer.
-            parts.logger.warning("a message without a store's identity was dropped")
-            return
+            return parts.logger.warning("a message without a store's identity was dropped")
         }
         let letter: AgentLetter
         do {
@@ -229,9 +238,12 @@ struct HubTurn: ~Copyable {
         _ batch: inout Batch
     ) {
         // Called off while it was being built: its deliveries are not made at all.
-        let isCanceled =
-            (try? parts.operations.read { try SessionRecord.find(session.id, in: $0)?.status == .canceled }) ?? false
-        guard !isCanceled else { return }
+        do {
+            let now = try parts.operations.read { try SessionRecord.find(session.id, in: $0)?.status }
+            guard now != .canceled else { return }
+        } catch {
+            return parts.logger.error("session \(session.id) could not be looked up in hub.db: \(error)")
+        }
         batch.saves.append { try session.save(in: $0) }
         for record in sealed { batch.saves.append { try record.save(in: $0) } }
         for delivery in deliveries {
@@ -250,16 +262,16 @@ struct HubTurn: ~Copyable {
         }
     }
 
-    private mutating func storeChanged(_ store: StoreID, now: Timestamp, _ batch: inout Batch) {
-        guard let record = try? parts.operations.read({ try StoreRecord.find(store, in: $0) }) else { return }
-        let key = record.publicKey.flatMap { try? CurvePublicKey(bytes: $0) }
-        if desks[store]?.record.publicKey != record.publicKey,
-            let old = desks[store]?.record.publicKey.flatMap({ try? CurvePublicKey(bytes: $0) })
-        {
-            parts.gatekeeper.remove(old, from: HubSockets.agentsDomain)
+    /// Takes a store's record anew: before an enrolment is answered, for the agent may connect the moment it has it.
+    mutating func storeChanged(_ store: StoreID, now: Timestamp, _ batch: inout Batch) {
+        let found: StoreRecord?
+        do { found = try parts.operations.read { try StoreRecord.find(store, in: $0) } } catch {
+            return parts.logger.error("store \(store) could not be loaded from hub.db: \(error)")
         }
-        if let key, record.state == .active {
-            parts.gatekeeper.admit(key, as: store.rawValue, to: HubSockets.agentsDomain)
+        guard let record = found else { return }
+        for key in keys.update(record) { parts.gatekeeper.remove(key, from: HubSockets.agentsDomain) }
+        for (key, name) in EnrolledKeys.allowList([record]) {
+            parts.gatekeeper.admit(key, as: name, to: HubSockets.agentsDomain)
         }
         withDesk(of: store, &batch) { $0.step(.recordChanged(record), now: now) }
     }
