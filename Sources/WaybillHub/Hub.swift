@@ -45,7 +45,7 @@ public final class Hub: Service {
             ]
         ) { [isServing] notice in
             // Before the hub serves, the only stranger is its own test, which is refused as it should be.
-            logger.log(level: isServing.isSet ? .warning : .debug, "\(notice)")
+            logger.log(level: isServing.isSet ? .warning : .debug, "\(notice)\(Hub.formerHolder(of: notice, operations))")
         }
         let queue = PublisherQueue()
         parts = HubParts(
@@ -65,6 +65,14 @@ public final class Hub: Service {
             logger.info("the hub on \(home.path) is ready; agents connect to \(endpoint)")
             ServiceManager.tell("READY=1\nSTATUS=serving agents on \(endpoint)")
         }
+    }
+
+    /// Whose key a refused one was, for the log: "unknown" helps nobody who retired a store an hour ago.
+    private static func formerHolder(of notice: GatekeeperNotice, _ operations: Operations) -> String {
+        guard case .refused(let refusal) = notice, let key = try? refusal.key.map(CurvePublicKey.init(z85:)),
+            let holder = try? operations.read({ try Enrolment.holder(of: key.bytes, in: $0) })
+        else { return "" }
+        return "; it is an old key of store \(holder), which is retired or has enrolled anew"
     }
 
     /// Serves until the service group shuts down.

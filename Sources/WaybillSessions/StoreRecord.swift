@@ -154,6 +154,14 @@ public enum Enrolment {
         try db.execute(sql: "DELETE FROM position WHERE store_id = ?", arguments: [store.rawValue])
     }
 
+    /// The store that a key was enrolled for, whether it is still good or not.
+    public static func holder(of publicKey: [UInt8], in db: Database) throws -> StoreID? {
+        // A hub has thousands of codes, and this is asked for refusals only: a scan will do.
+        try String.fetchOne(
+            db, sql: "SELECT store_id FROM enrolment WHERE public_key = ? LIMIT 1", arguments: [Data(publicKey)]
+        ).flatMap(StoreID.init)
+    }
+
     /// Ends a store's right to connect. Its open deliveries stay listed, off offer.
     public static func retire(_ store: StoreID, at now: Timestamp, in db: Database) throws {
         try db.execute(

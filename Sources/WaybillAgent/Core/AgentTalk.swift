@@ -15,6 +15,7 @@ extension AgentCore {
 
     mutating func connected(now: Timestamp) {
         isConnected = true
+        quietUntil = nil
         heardAt = now
         helloDue = now
         reportsSent = []
@@ -28,12 +29,13 @@ extension AgentCore {
 
     /// Says Hello within so many milliseconds, unless that is due anyway.
     mutating func hurryHello(within spread: Int64, now: Timestamp) {
-        let due = now + jitter.next(below: spread)
+        let due = max(now + jitter.next(below: spread), quietUntil ?? now)
         helloDue = helloDue.map { min($0, due) } ?? due
     }
 
     mutating func receive(_ letter: HubLetter, now: Timestamp, _ effects: inout [AgentEffect]) {
         heardAt = now
+        if case .refused = letter {} else { quietUntil = nil }
         switch letter {
         case .welcome(let welcome): take(welcome, now: now, &effects)
         case .grant(let grant): granted(grant, now: now, &effects)
@@ -56,7 +58,9 @@ extension AgentCore {
         case .refused(let reason):
             effects.append(.log("the hub refuses this store: \(reason)", isProblem: true))
             offers = []
-            helloDue = now + AgentCore.refusedPause
+            quietUntil = now + AgentCore.refusedPause
+            helloDue = quietUntil
+            drop(discarding: false, &effects)
         case .regressed(let counter):
             guard counter >= stored.incarnation.counter else { return }
             effects.append(
@@ -123,6 +127,7 @@ extension AgentCore {
             effects.append(.reconnect)
             return
         }
+        if let quietUntil, now < quietUntil { return }
         startNextTask(now: now, &effects)
         continueTask(now: now, &effects)
         sendReports(now: now, &effects)
