@@ -120,6 +120,7 @@ extension AgentCore {
     /// Everything that time or the newest event makes due.
     mutating func proceed(now: Timestamp, _ effects: inout [AgentEffect]) {
         guard isConnected else { return }
+        if let quietUntil, now < quietUntil { return }
         if let heardAt, now - heardAt > AgentCore.silentHellos * Int64(helloSeconds) * 1000 {
             effects.append(
                 .log("nothing heard from the hub for \((now - heardAt) / 1000) s; connecting anew", isProblem: true))
@@ -127,7 +128,6 @@ extension AgentCore {
             effects.append(.reconnect)
             return
         }
-        if let quietUntil, now < quietUntil { return }
         startNextTask(now: now, &effects)
         continueTask(now: now, &effects)
         sendReports(now: now, &effects)
