@@ -25,14 +25,14 @@ public struct PlanTarget: Hashable, Sendable {
     }
 }
 
-/// Stores that one package serves: they see the same scopes, and what they have has the same content.
+/// Stores that one package serves: they lack the same.
 public struct PackagePlan: Sendable, Equatable {
     public var stores: [StoreID]
-    /// The content all of `bases` have; nil for a full package.
+    /// A version at which all of `bases` have the same content, as far as the package goes; nil for a full package.
     public var contentVersion: Int64?
     /// Every base that stores of this plan stand at.
     public var bases: [Base]
-    /// Scopes seen at the base, and now, by table. Equal but for stores that moved.
+    /// Scopes to look at, at the base and now. Equal but for stores that moved.
     var scopesBefore: ScopeSet
     var scopesNow: ScopeSet
 
@@ -72,32 +72,31 @@ extension Rows {
             let floor =
                 try Int64.fetchOne(db, sql: "SELECT floor FROM job WHERE job = ?", arguments: [job.id.rawValue]) ?? 0
             let reader = ScopeReader(job: job.id, db: db)
-            var groups: [GroupKey: PackagePlan] = [:]
-            var order: [GroupKey] = []
+            var groups: [Difference: PackagePlan] = [:]
+            var order: [Difference] = []
             var noData: [StoreID] = []
             for target in targets.sorted(by: { $0.store < $1.store }) {
                 let now = try reader.scopes(of: target.store, at: derivation.version.number)
-                var content: Int64?
-                var before = ScopeSet(entries: [])
+                var difference = Difference(before: ScopeSet(entries: []), now: now, bases: nil)
                 if let base = target.base, try isUsable(base, floor: floor, at: derivation, in: db) {
-                    before = try reader.scopes(of: target.store, at: base.version)
-                    let contentAtBase = try reader.contentVersion(of: before, at: base.version)
-                    if before == now, try reader.contentVersion(of: now, at: derivation.version.number) == contentAtBase
-                    {
+                    difference = try reader.difference(
+                        of: target.store, from: base.version, to: derivation.version.number, now: now)
+                    if difference.isEmpty {
                         noData.append(target.store)
                         continue
                     }
-                    content = contentAtBase
                 }
-                let key = GroupKey(before: before, now: now, content: content)
-                if groups[key] == nil {
-                    order.append(key)
-                    groups[key] = PackagePlan(
-                        stores: [], contentVersion: content, bases: [], scopesBefore: before, scopesNow: now)
+                if groups[difference] == nil {
+                    order.append(difference)
+                    // Stores of one group stand at content that is equal as far as the package goes, whatever version
+                    // they name it by; so the first one's version will do.
+                    groups[difference] = PackagePlan(
+                        stores: [], contentVersion: difference.bases == nil ? nil : target.base?.version, bases: [],
+                        scopesBefore: difference.before, scopesNow: difference.now)
                 }
-                groups[key]?.stores.append(target.store)
-                if let base = target.base, content != nil, groups[key]?.bases.contains(base) == false {
-                    groups[key]?.bases.append(base)
+                groups[difference]?.stores.append(target.store)
+                if let base = target.base, difference.bases != nil, groups[difference]?.bases.contains(base) == false {
+                    groups[difference]?.bases.append(base)
                 }
             }
             return SessionPlan(packages: order.compactMap { groups[$0] }, noData: noData)
@@ -125,10 +124,16 @@ extension Rows {
     }
 }
 
-private struct GroupKey: Hashable {
+/// What separates a store from a derivation. Equal differences, equal packages.
+private struct Difference: Hashable {
+    /// The scopes to look at, at the base and now. For a store that sees the same scopes as before these are only
+    /// the ones in which something changed: stores that share a change share its package, whatever else they see.
     var before: ScopeSet
     var now: ScopeSet
-    var content: Int64?
+    /// For each of `before`, the version of the content the store has; nil when it has nothing that counts.
+    var bases: [Int64]?
+
+    var isEmpty: Bool { bases != nil && before.entries.isEmpty && now.entries.isEmpty }
 }
 
 /// Scope look-ups of one plan, remembered: thousands of stores share a few sets.
@@ -159,22 +164,34 @@ private final class ScopeReader {
         return ScopeSet(entries: rows.map { ScopeSet.Entry(table: $0["table_name"], scope: $0["scope"]) }.sorted())
     }
 
-    /// The newest version, up to `version`, at which anything in the scopes changed: equal numbers, equal rows.
-    func contentVersion(of set: ScopeSet, at version: Int64) throws -> Int64 {
-        var newest: Int64 = 0
-        for entry in set.entries {
-            let key = ChangeKey(entry: entry, version: version)
-            if changes[key] == nil {
-                // Primary key (table_name, scope, version): one step.
-                changes[key] =
-                    try Int64.fetchOne(
-                        db,
-                        sql:
-                            "SELECT max(version) FROM scope_change WHERE table_name = ? AND scope = ? AND version <= ?",
-                        arguments: [entry.table, entry.scope, version]) ?? 0
-            }
-            newest = max(newest, changes[key] ?? 0)
+    /// What a store lacks that sees the scopes `now`.
+    func difference(of store: StoreID, from base: Int64, to version: Int64, now: ScopeSet) throws -> Difference {
+        let before = try scopes(of: store, at: base)
+        if before != now {
+            return Difference(
+                before: before, now: now, bases: try before.entries.map { try lastChange(in: $0, at: base) })
         }
-        return newest
+        var changed = ScopeSet(entries: [])
+        var bases: [Int64] = []
+        for entry in now.entries {
+            let had = try lastChange(in: entry, at: base)
+            guard try lastChange(in: entry, at: version) != had else { continue }
+            changed.entries.append(entry)
+            bases.append(had)
+        }
+        return Difference(before: changed, now: changed, bases: bases)
+    }
+
+    /// The newest version, up to `version`, at which anything in a scope changed: equal numbers, equal rows.
+    private func lastChange(in entry: ScopeSet.Entry, at version: Int64) throws -> Int64 {
+        let key = ChangeKey(entry: entry, version: version)
+        if let known = changes[key] { return known }
+        // Primary key (table_name, scope, version): one step.
+        let found =
+            try Int64.fetchOne(
+                db, sql: "SELECT max(version) FROM scope_change WHERE table_name = ? AND scope = ? AND version <= ?",
+                arguments: [entry.table, entry.scope, version]) ?? 0
+        changes[key] = found
+        return found
     }
 }

@@ -110,7 +110,8 @@ public final class Rows {
         CrashPoint.derived.pass()
         // After the commit: a crash between the two looks like a restored hq.db, which costs one more derivation.
         // An ERP that holds the lock of hq.db for longer than we wait has the same effect, and must not fail the session.
-        do { try lineage.renew(String(token)) } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {}
+        do { try lineage.renew(String(token)) } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY
+        {}
         guard let derivation else { throw DerivationFault(job: job.id, detail: "was not derived") }
         return derivation
     }
