@@ -69,6 +69,21 @@ import WaybillWire
         #expect(refusal { try accept(sealed, in: scratch) }.contains("not declared"))
     }
 
+    @Test func aNullWhereThereMayBeNoneIsRefused() throws {
+        let scratch = try Scratch()
+        let spoil = """
+            CREATE TABLE made.product (product_id TEXT NOT NULL, name TEXT, grade INTEGER, PRIMARY KEY (product_id)) WITHOUT ROWID;
+            CREATE TABLE made."product__removed" ("product_id" TEXT NOT NULL, PRIMARY KEY ("product_id")) WITHOUT ROWID;
+            INSERT INTO made.product VALUES ('1', NULL, NULL), ('2', NULL, 1), ('3', NULL, 1);
+            INSERT INTO made.product__removed VALUES ('9');
+            PRAGMA made.writable_schema = ON;
+            UPDATE made.sqlite_schema SET sql = 'STATEMENT' WHERE name = 'product';
+            PRAGMA made.writable_schema = OFF;
+            """.replacing("STATEMENT", with: PackageTables.createStatement(Parcel.product, name: "product"))
+        let sealed = try Parcel(spoil: spoil, isPlain: false).seal(in: scratch.path)
+        #expect(refusal { try accept(sealed, in: scratch) }.contains("NULL value in product.grade"))
+    }
+
     @Test func bytesThatAreNoDatabaseAreRefused() throws {
         let scratch = try Scratch()
         let sealed = try sealBytes(noise(8192), in: scratch.path)

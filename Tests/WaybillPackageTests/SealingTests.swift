@@ -38,6 +38,48 @@ import WaybillWire
         #expect(try Parcel().seal(in: scratch.path).id == Parcel().seal(in: scratch.path).id)
     }
 
+    @Test func keyColumnsMayStandAnywhere() throws {
+        let shape = TableShape(
+            name: "pair",
+            columns: [ColumnShape("x", .real, nullable: true), ColumnShape("a", .text), ColumnShape("b", .integer)],
+            key: ["b", "a"])
+        #expect(
+            PackageTables.createStatement(shape, name: "pair") == """
+                CREATE TABLE "pair" ("x" REAL, "a" TEXT NOT NULL, "b" INTEGER NOT NULL, PRIMARY KEY ("b", "a")) WITHOUT ROWID
+                """)
+        let scratch = try Scratch()
+        let raw = scratch.path + "/pair.raw"
+        let queue = try DatabaseQueue(path: raw)
+        try queue.write { db in
+            try PackageTables.create(shape, schema: "main", in: db)
+            try db.execute(sql: "INSERT INTO pair (x, a, b) VALUES (NULL, 'y', 1), (1, 'z', 2)")
+        }
+        try queue.close()
+        var contents = try Parcel().contents()
+        contents.tables = [PackageTable(shape: shape, rows: 2, removed: 0)]
+        let sealed = try PackageSealer.seal(
+            rawPath: raw, folder: scratch.path, contents: contents, signingKey: SigningKey())
+        try PackageFile.check(rawPath: raw, manifest: sealed.manifest)
+    }
+
+    @Test func aStoresTableHasItsKeyFirstAndPassesEveryCheck() throws {
+        let shape = TableShape(
+            name: "pair",
+            columns: [ColumnShape("x", .real, nullable: true), ColumnShape("a", .text), ColumnShape("b", .integer)],
+            key: ["b", "a"])
+        let statement = """
+            CREATE TABLE "pair" ("b" INTEGER NOT NULL, "a" TEXT NOT NULL, "x" REAL, PRIMARY KEY ("b", "a")) WITHOUT ROWID
+            """
+        #expect(PackageTables.storeStatement(shape, name: "pair") == statement)
+        let verdict = try DatabaseQueue().write { db in
+            try db.execute(sql: PackageTables.storeStatement(shape, name: "pair", schema: "main"))
+            try db.execute(sql: "INSERT INTO pair (x, a, b) VALUES (NULL, 'y', 1)")
+            return try String.fetchAll(db, sql: "SELECT sql FROM sqlite_schema")
+                + String.fetchAll(db, sql: "PRAGMA integrity_check")
+        }
+        #expect(verdict == [statement, "ok"])
+    }
+
     @Test(arguments: [0, 1, 4096, 1 << 20, (1 << 20) + 1, 2 << 20, 3 << 20])
     func anySizeComesBack(_ size: Int) throws {
         let scratch = try Scratch()
