@@ -19,13 +19,19 @@ public enum ApplyFault: Error, CustomStringConvertible {
     case noSpace(needed: Int64, free: Int64)
     /// A row does not fit: which table, and SQLite's words.
     case rowDoesNotFit(table: String, detail: String)
+    /// SQLite cannot run a statement on the table: a till's trigger or the schema stands in the way.
+    case notPossible(table: String, detail: String)
+    /// SQLite finds the store's database, or the package, damaged.
+    case damaged(String)
+    /// The disk or the file system said no.
     case failed(String)
 
     /// Waiting can help.
     public var isTransient: Bool {
         switch self {
         case .locked, .noSpace, .failed: true
-        case .canceled, .wrongBase, .anotherLife, .shapeChanged, .foreignTable, .rowDoesNotFit: false
+        case .canceled, .wrongBase, .anotherLife, .shapeChanged, .foreignTable, .rowDoesNotFit, .notPossible, .damaged:
+            false
         }
     }
 
@@ -33,7 +39,7 @@ public enum ApplyFault: Error, CustomStringConvertible {
     public var isStale: Bool {
         switch self {
         case .canceled, .wrongBase, .anotherLife, .shapeChanged: true
-        case .foreignTable, .locked, .noSpace, .rowDoesNotFit, .failed: false
+        case .foreignTable, .locked, .noSpace, .rowDoesNotFit, .notPossible, .damaged, .failed: false
         }
     }
 
@@ -48,6 +54,10 @@ public enum ApplyFault: Error, CustomStringConvertible {
         case .locked: "another program has held the lock of store.db for too long; trying again"
         case .noSpace(let needed, let free): "applying needs \(needed) bytes of disk, \(free) are free; trying again"
         case .rowDoesNotFit(let table, let detail): "a row does not fit into table \(table): \(detail)"
+        case .notPossible(let table, let detail):
+            "table \(table) cannot be written: \(detail); look at the triggers and the schema of store.db"
+        case .damaged(let detail):
+            "store.db or the package is damaged (\(detail)); check store.db with PRAGMA integrity_check"
         case .failed(let detail): detail
         }
     }
@@ -59,6 +69,9 @@ public enum ApplyFault: Error, CustomStringConvertible {
         case .SQLITE_CONSTRAINT, .SQLITE_MISMATCH, .SQLITE_TOOBIG:
             return .rowDoesNotFit(table: table, detail: error.message ?? "constraint failed")
         case .SQLITE_BUSY, .SQLITE_LOCKED: return .locked
+        case .SQLITE_ERROR, .SQLITE_SCHEMA, .SQLITE_RANGE:
+            return .notPossible(table: table, detail: error.message ?? "SQLite error \(error.resultCode)")
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB: return .damaged(error.message ?? "SQLite error \(error.resultCode)")
         case .SQLITE_FULL: return .failed("the disk of store.db is full; trying again")
         default: return .failed("store.db, table \(table): \(error.message ?? "SQLite error \(error.resultCode)")")
         }

@@ -6,16 +6,19 @@ import WaybillPackage
 /// Shadow tables: filled beside the table that tills read, in slices with pauses, and swapped in at the end.
 final class Shadows {
     private let db: Database
-    private let order: Applier.Order
+    private let pause: (Int) -> Void
+    private let shouldStop: () -> Bool
     /// Milliseconds of the longest write lock of a slice.
     private(set) var longestLock: Int64 = 0
+    private var slicesSinceCheckpoint = 0
 
     static let shadowPrefix = "_waybill_shadow_"
     static let oldPrefix = "_waybill_old_"
 
-    init(db: Database, order: Applier.Order) {
+    init(db: Database, pause: @escaping (Int) -> Void, shouldStop: @escaping () -> Bool) {
         self.db = db
-        self.order = order
+        self.pause = pause
+        self.shouldStop = shouldStop
     }
 
     private func shadow(_ shape: TableShape) -> String { "main." + quoted(Shadows.shadowPrefix + shape.name) }
@@ -50,25 +53,14 @@ final class Shadows {
     /// Makes the shadow of a table and fills it, a slice at a time.
     /// - Returns: rows in the shadow.
     func fill(_ shape: TableShape, from source: (_ after: String) -> String) throws -> Int64 {
-        let key = shape.key.map(quoted).joined(separator: ", ")
-        let newestFirst = shape.key.map { quoted($0) + " DESC" }.joined(separator: ", ")
-        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
         try slice {
             try self.db.execute(
-                sql: PackageTables.createStatement(shape, name: Shadows.shadowPrefix + shape.name, schema: "main"))
+                sql: PackageTables.storeStatement(shape, name: Shadows.shadowPrefix + shape.name, schema: "main"))
         }
-        // Not yet anybody's rows: the last transaction syncs the log, and with it all that stands before.
-        try db.execute(sql: "PRAGMA synchronous = NORMAL")
-        defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
-        // The shadow's own last key is the cursor: values do not pass through here. Primary keys throughout.
-        let after = "(\(key)) > (SELECT \(key) FROM \(shadow(shape)) ORDER BY \(newestFirst) LIMIT 1)"
         var total: Int64 = 0
         while true {
-            guard !order.shouldStop() else { throw ApplyFault.canceled }
-            let statement = """
-                INSERT INTO \(shadow(shape)) (\(columns))
-                SELECT \(columns) FROM (\(source(total == 0 ? "" : after))) ORDER BY \(key) LIMIT \(ApplyLimits.sliceRows)
-                """
+            guard !shouldStop() else { throw ApplyFault.canceled }
+            let statement = fillStatement(shape, isFirst: total == 0, from: source)
             var count = 0
             try slice {
                 try self.db.execute(sql: statement)
@@ -79,20 +71,50 @@ final class Shadows {
         }
     }
 
+    /// Copies the next rows in key order. The shadow's own last key is the cursor: values do not pass through here.
+    ///
+    /// By the primary keys of all tables, all columns of them: without the plus signs, which take away the cursor's
+    /// affinity, SQLite looks up the first column only and reads every row that shares it.
+    func fillStatement(_ shape: TableShape, isFirst: Bool, from source: (_ after: String) -> String) -> String {
+        let key = shape.key.map(quoted).joined(separator: ", ")
+        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
+        let cursor = shape.key.map { "+" + quoted($0) }.joined(separator: ", ")
+        let lastFirst = shape.key.map { quoted($0) + " DESC" }.joined(separator: ", ")
+        let after = "(\(key)) > (SELECT \(cursor) FROM \(shadow(shape)) ORDER BY \(lastFirst) LIMIT 1)"
+        return """
+            INSERT INTO \(shadow(shape)) (\(columns))
+            SELECT \(columns) FROM (\(source(isFirst ? "" : after))) ORDER BY \(key) LIMIT \(ApplyLimits.sliceRows)
+            """
+    }
+
     /// One short transaction, timed, and a pause after it.
     private func slice(_ body: () throws -> Void) throws {
+        // Not anybody's rows yet, or any more: the last transaction syncs the log, and with it all that stands before.
+        try db.execute(sql: "PRAGMA synchronous = NORMAL")
+        defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
         longestLock = max(longestLock, try LockTimer.transaction(db, body))
         CrashPoint.sliceWritten.pass()
-        order.pause(ApplyLimits.slicePauseMilliseconds)
+        pause(ApplyLimits.slicePauseMilliseconds)
+        slicesSinceCheckpoint += 1
+        if slicesSinceCheckpoint >= ApplyLimits.checkpointSlices {
+            slicesSinceCheckpoint = 0
+            try db.execute(sql: "PRAGMA wal_checkpoint(PASSIVE)")
+            pause(ApplyLimits.slicePauseMilliseconds)
+        }
     }
 
     /// Puts the shadow in the table's place, with the indexes and triggers that tills have made. Inside the last
     /// transaction, with legacy_alter_table on and foreign keys off: views and references keep meaning the name.
+    ///
+    /// A till's index is built anew under the lock, because SQLite cannot rename one that was built before: some
+    /// 0.3 s for a million rows.
     func swap(_ shape: TableShape) throws {
         let table = quoted(shape.name)
         let isThere =
             try Bool.fetchOne(
-                db, sql: "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = ? AND type = 'table')",
+                db,
+                sql:
+                    "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = ? COLLATE NOCASE AND type = 'table')",
                 arguments: [shape.name]) ?? false
         var tillsOwn: [Row] = []
         if isThere {
@@ -100,7 +122,7 @@ final class Shadows {
                 db,
                 sql: """
                     SELECT type, name, sql FROM main.sqlite_schema
-                    WHERE tbl_name = ? AND type IN ('index', 'trigger') AND sql IS NOT NULL
+                    WHERE tbl_name = ? COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL
                     ORDER BY type, name
                     """,
                 arguments: [shape.name])
@@ -124,21 +146,33 @@ final class Shadows {
                 WHERE type = 'table' AND (name GLOB '_waybill_shadow_*' OR name GLOB '_waybill_old_*')
                 """)
         for name in names {
-            let key = try String.fetchAll(
-                db, sql: "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", arguments: [name])
-            let columns = key.map(quoted).joined(separator: ", ")
-            var count = ApplyLimits.sliceRows
-            while count == ApplyLimits.sliceRows {
-                try slice {
-                    try self.db.execute(
-                        sql: """
-                            DELETE FROM main.\(quoted(name)) WHERE (\(columns)) IN (
-                                SELECT \(columns) FROM main.\(quoted(name)) ORDER BY \(columns) LIMIT \(ApplyLimits.sliceRows))
-                            """)
-                    count = self.db.changesCount
-                }
-            }
+            guard !shouldStop() else { return }
+            try empty(name)
             try slice { try self.db.execute(sql: "DROP TABLE main.\(quoted(name))") }
         }
+    }
+
+    /// Removes rows from the beginning on, until less than a slice is left.
+    private func empty(_ name: String) throws {
+        let key = try String.fetchAll(
+            db, sql: "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", arguments: [name])
+        let columns = key.map(quoted).joined(separator: ", ")
+        let cursor = key.map { "+" + quoted($0) }.joined(separator: ", ")
+        let table = "main." + quoted(name)
+        var count = 0
+        repeat {
+            guard !shouldStop() else { throw ApplyFault.canceled }
+            try slice {
+                // The primary key from its beginning to the slice's last row.
+                try self.db.execute(
+                    sql: """
+                        DELETE FROM \(table) WHERE (\(columns)) <= (
+                            SELECT \(cursor) FROM (
+                                SELECT \(columns) FROM \(table) ORDER BY \(columns)
+                                LIMIT 1 OFFSET \(ApplyLimits.sliceRows - 1)))
+                        """)
+                count = self.db.changesCount
+            }
+        } while count == ApplyLimits.sliceRows
     }
 }

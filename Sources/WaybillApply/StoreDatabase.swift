@@ -40,12 +40,14 @@ public final class StoreDatabase: Sendable {
     }
 
     /// How either connection is opened: see ``OpenDatabase``; and with freed pages not overwritten, which would hold
-    /// the lock five times as long when an old table is dropped.
+    /// the lock five times as long when an old table is dropped. FULL is said once more, because GRDB sets NORMAL
+    /// when it turns to WAL, after everything that a configuration can say.
     static func open(_ path: String, label: String) throws -> DatabaseQueue {
         let queue = try OpenDatabase.queue(at: path, label: label)
         try queue.writeWithoutTransaction { db in
             try db.execute(
                 sql: """
+                    PRAGMA synchronous = FULL;
                     PRAGMA secure_delete = OFF;
                     PRAGMA journal_size_limit = 67108864;
                     """)
@@ -132,27 +134,22 @@ public final class StoreDatabase: Sendable {
     /// The applier's last transaction and this one exclude each other, so there is no third answer.
     public func cancel(session: SessionID, job: JobID, run: Int, at: Timestamp) throws -> StoreReport {
         try write { db in
-            let known = try Row.fetchOne(
-                db, sql: "SELECT * FROM _waybill_outcome WHERE session = ? AND run = ?",
-                arguments: [session.rawValue, run])
-            if let known, known["outcome"] == "applied" {
+            let canceled = try StoreSchema.outcome(of: session, run: run, in: db).flatMap { $0.isApplied ? nil : $0 }
+            // A session applied in another run is applied: that run is what the store shows its tills.
+            if canceled == nil,
+                let applied = try StoreSchema.appliedOutcome(of: session, run: run, job: job, in: db)
+            {
                 return try StoreSchema.report(
-                    session: session, job: job, run: run, attempt: 1, outcome: .applied,
-                    at: Timestamp(milliseconds: known["at"]), rowsChanged: known["rows_changed"],
-                    longestLockMilliseconds: known["longest_lock_ms"],
+                    session: session, job: job, run: run, attempt: 1, outcome: .applied, at: applied.at,
+                    rowsChanged: applied.rowsChanged, longestLockMilliseconds: applied.longestLockMilliseconds,
                     watermark: try StoreSchema.watermark(of: job, in: db), in: db)
             }
-            if known == nil {
-                try db.execute(
-                    sql: """
-                        INSERT INTO _waybill_outcome (session, run, job, outcome, at) VALUES (?, ?, ?, 'canceled', ?)
-                        """,
-                    arguments: [session.rawValue, run, job.rawValue, at.milliseconds])
+            if canceled == nil {
+                try StoreSchema.save(
+                    StoreSchema.Outcome(isApplied: false, at: at), of: session, run: run, job: job, in: db)
             }
-            let since: Int64 = known?["at"] ?? at.milliseconds
             return try StoreSchema.report(
-                session: session, job: job, run: run, attempt: 1, outcome: .canceled,
-                at: Timestamp(milliseconds: since), in: db)
+                session: session, job: job, run: run, attempt: 1, outcome: .canceled, at: canceled?.at ?? at, in: db)
         }
     }
 

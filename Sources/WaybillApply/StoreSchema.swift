@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import WaybillModel
+import WaybillPackage
 import WaybillWire
 
 /// Our own tables in a store's database. Everything that must be true together with the rows stands beside them,
@@ -9,7 +10,7 @@ enum StoreSchema {
     static func install(in db: Database) throws {
         try db.execute(
             sql: """
-                -- store, database_id, counter, random, sequence: who this is and which life of it.
+                -- store, counter, random, sequence: who this is and which life of it.
                 CREATE TABLE IF NOT EXISTS _waybill_meta (
                     name TEXT PRIMARY KEY,
                     value NOT NULL
@@ -41,12 +42,14 @@ enum StoreSchema {
                 );
                 -- The tables that are ours to fill, and how they are declared.
                 CREATE TABLE IF NOT EXISTS _waybill_table (
-                    name TEXT PRIMARY KEY,
+                    name TEXT PRIMARY KEY COLLATE NOCASE,
                     job TEXT NOT NULL,
                     declaration TEXT NOT NULL
                 ) WITHOUT ROWID;
                 """)
     }
+
+    // MARK: meta
 
     static func integer(_ name: String, in db: Database) throws -> Int64 {
         try Int64.fetchOne(db, sql: "SELECT value FROM _waybill_meta WHERE name = ?", arguments: [name]) ?? 0
@@ -64,6 +67,8 @@ enum StoreSchema {
             counter: try integer("counter", in: db), random: UInt64(bitPattern: try integer("random", in: db)))
     }
 
+    // MARK: watermarks and tables
+
     static func watermark(of job: JobID, in db: Database) throws -> Watermark? {
         guard
             let row = try Row.fetchOne(
@@ -73,6 +78,107 @@ enum StoreSchema {
         else { return nil }
         return Watermark(version: Version(epoch: row["epoch"], number: row["version"]), session: session)
     }
+
+    static func set(_ watermark: Watermark, of job: JobID, at: Timestamp, in db: Database) throws {
+        try db.execute(
+            sql: """
+                INSERT INTO _waybill_watermark (job, epoch, version, session, applied_at) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT (job) DO UPDATE SET epoch = excluded.epoch, version = excluded.version,
+                    session = excluded.session, applied_at = excluded.applied_at
+                """,
+            arguments: [
+                job.rawValue, watermark.version.epoch, watermark.version.number, watermark.session.rawValue,
+                at.milliseconds,
+            ])
+    }
+
+    /// Notes that a table is filled by a job, and how it is declared.
+    ///
+    /// A job that had the table before loses its watermark, because its rows are not all there any more. So a job can
+    /// be renamed at HQ; and two jobs that fill one table show as full loads without end, not as wrong rows.
+    static func own(_ shape: TableShape, job: JobID, in db: Database) throws {
+        try db.execute(
+            sql: """
+                DELETE FROM _waybill_watermark
+                WHERE job <> ? AND job = (SELECT job FROM _waybill_table WHERE name = ?)
+                """,
+            arguments: [job.rawValue, shape.name])
+        try db.execute(
+            sql: """
+                INSERT INTO _waybill_table (name, job, declaration) VALUES (?, ?, ?)
+                ON CONFLICT (name) DO UPDATE SET job = excluded.job, declaration = excluded.declaration
+                """,
+            arguments: [shape.name, job.rawValue, PackageTables.storeStatement(shape, name: shape.name)])
+    }
+
+    // MARK: outcomes
+
+    /// What became of one run of a session: applied, or promised never to be.
+    struct Outcome {
+        var isApplied: Bool
+        var at: Timestamp
+        var rowsChanged: Int64 = 0
+        var longestLockMilliseconds: Int64 = 0
+
+        init(isApplied: Bool, at: Timestamp, rowsChanged: Int64 = 0, longestLockMilliseconds: Int64 = 0) {
+            self.isApplied = isApplied
+            self.at = at
+            self.rowsChanged = rowsChanged
+            self.longestLockMilliseconds = longestLockMilliseconds
+        }
+
+        init(row: Row) {
+            isApplied = row["outcome"] == "applied"
+            at = Timestamp(milliseconds: row["at"])
+            rowsChanged = row["rows_changed"]
+            longestLockMilliseconds = row["longest_lock_ms"]
+        }
+    }
+
+    static func outcome(of session: SessionID, run: Int, in db: Database) throws -> Outcome? {
+        try Row.fetchOne(
+            db, sql: "SELECT * FROM _waybill_outcome WHERE session = ? AND run = ?",
+            arguments: [session.rawValue, run]
+        ).map(Outcome.init(row:))
+    }
+
+    /// How the session was applied in whichever run, noted down for this run as well: once said, the answer stays.
+    static func appliedOutcome(of session: SessionID, run: Int, job: JobID, in db: Database) throws -> Outcome? {
+        var known = try Row.fetchOne(
+            db,
+            sql: """
+                SELECT * FROM _waybill_outcome WHERE session = ? AND outcome = 'applied'
+                ORDER BY run = ? DESC, run DESC LIMIT 1
+                """,
+            arguments: [session.rawValue, run]
+        ).map(Outcome.init(row:))
+        if known == nil {
+            known = try Row.fetchOne(
+                db, sql: "SELECT applied_at FROM _waybill_watermark WHERE job = ? AND session = ?",
+                arguments: [job.rawValue, session.rawValue]
+            ).map { Outcome(isApplied: true, at: Timestamp(milliseconds: $0["applied_at"])) }
+        }
+        if let known, try outcome(of: session, run: run, in: db) == nil {
+            try save(known, of: session, run: run, job: job, in: db)
+        }
+        return known
+    }
+
+    static func save(_ outcome: Outcome, of session: SessionID, run: Int, job: JobID, in db: Database) throws {
+        try db.execute(
+            sql: """
+                INSERT INTO _waybill_outcome (session, run, job, outcome, at, rows_changed, longest_lock_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (session, run) DO UPDATE SET outcome = excluded.outcome, at = excluded.at,
+                    rows_changed = excluded.rows_changed, longest_lock_ms = excluded.longest_lock_ms
+                """,
+            arguments: [
+                session.rawValue, run, job.rawValue, outcome.isApplied ? "applied" : "canceled",
+                outcome.at.milliseconds, outcome.rowsChanged, outcome.longestLockMilliseconds,
+            ])
+    }
+
+    // MARK: reports
 
     /// Counts one durable change of this incarnation and puts its report into the outbox. Part of that change.
     static func report(
@@ -93,14 +199,9 @@ enum StoreSchema {
             attempt: attempt, outcome: outcome, at: at, rowsChanged: rowsChanged,
             longestLockMilliseconds: longestLockMilliseconds, message: message, isTransient: isTransient,
             watermark: watermark)
-        try save(report, in: db)
-        return report
-    }
-
-    /// Writes a report's content anew: the lock it tells of is known only at its end.
-    static func save(_ report: StoreReport, in db: Database) throws {
         try db.execute(
             sql: "UPDATE _waybill_outbox SET report = ? WHERE id = ?",
             arguments: [Data(try report.encoded()), report.id])
+        return report
     }
 }

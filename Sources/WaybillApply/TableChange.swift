@@ -16,8 +16,8 @@ enum TableChange {
         switch self {
         case .direct(let shape, let isNew, let rows, let removed):
             do {
-                if isNew { try db.execute(sql: PackageTables.createStatement(shape, name: shape.name, schema: "main")) }
-                return try Upsert(shape: shape, rows: rows, removed: removed, db: db).run()
+                if isNew { try db.execute(sql: PackageTables.storeStatement(shape, name: shape.name, schema: "main")) }
+                return try DirectWrite(shape: shape, rows: rows, removed: removed, db: db).run()
             } catch {
                 throw ApplyFault.from(error, table: shape.name)
             }
@@ -28,143 +28,118 @@ enum TableChange {
     }
 }
 
-extension ApplyRun {
-    /// Chooses the way for a table by what differs, and does all of it that needs no lock or only short ones.
-    ///
-    /// Few rows: written in the last transaction. Many: a shadow table, filled in slices and swapped in. A full
-    /// package over a table that we know is compared first, without a lock: most of the time little differs.
-    func prepare(_ table: PackageTable) throws -> TableChange {
-        let shape = table.shape
-        let packaged = "package." + quoted(shape.name)
-        let packagedRemoved = "package." + quoted(shape.name + PackageTables.removedSuffix)
-        let existing = try existingTable(shape)
+/// Chooses the way for each table by what differs, and does all of it that needs no lock or only short ones.
+///
+/// Few rows: written in the last transaction. Many: a shadow table, filled in slices and swapped in. A full
+/// package over a table that we know is compared first, without a lock: most of the time little differs.
+struct TablePreparation {
+    let db: Database
+    let manifest: Manifest
+    let shadows: Shadows
+    var budget: LockBudget
+
+    /// Bytes of a row, more or less: there is no cheaper way to a table's size than its rows.
+    private var rowBytes: Int64 {
+        let rows = manifest.tables.reduce(0) { $0 + $1.rows + $1.removed }
+        return max(16, manifest.rawBytes / max(1, rows))
+    }
+
+    mutating func prepare(_ table: PackageTable) throws -> TableChange {
         do {
-            switch existing {
-            case .none where manifest.kind == .delta: throw ApplyFault.shapeChanged(table: shape.name)
-            case .none:
-                if table.rows <= ApplyLimits.directRowsMax {
-                    return .direct(shape, isNew: true, rows: packaged, removed: nil)
-                }
-            case .ofOtherShape:
-                guard manifest.kind == .full else { throw ApplyFault.shapeChanged(table: shape.name) }
-            case .ofThisShape:
-                if manifest.kind == .delta {
-                    if table.rows + table.removed <= ApplyLimits.directRowsMax {
-                        return .direct(shape, isNew: false, rows: packaged, removed: packagedRemoved)
-                    }
-                    let kept = try shadows.fill(shape, from: shadows.merged(shape))
-                    _ = kept
-                    return .swap(shape, rows: table.rows + table.removed)
-                }
-                if let difference = try difference(of: shape, from: packaged) { return difference }
+            switch try existingTable(table.shape) {
+            case .none: return try create(table)
+            case .ofOtherShape: return try replace(table)
+            case .ofThisShape: return try manifest.kind == .delta ? change(table) : compare(table)
             }
-            return .swap(shape, rows: try shadows.fill(shape, from: shadows.packaged(shape)))
         } catch {
-            throw ApplyFault.from(error, table: shape.name)
+            throw ApplyFault.from(error, table: table.shape.name)
         }
     }
 
     private enum Existing { case none, ofThisShape, ofOtherShape }
 
+    /// Looks at the table itself, not only at what we remember of it: somebody may have altered or dropped it.
     private func existingTable(_ shape: TableShape) throws -> Existing {
-        let isThere =
-            try Bool.fetchOne(
-                db,
-                sql:
-                    "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE lower(name) = lower(?) AND type IN ('table', 'view'))",
-                arguments: [shape.name]) ?? false
-        let declaration = try String.fetchOne(
-            db, sql: "SELECT declaration FROM _waybill_table WHERE name = ?", arguments: [shape.name])
-        guard isThere else { return .none }
-        guard let declaration else { throw ApplyFault.foreignTable(shape.name) }
-        return declaration == PackageTables.createStatement(shape, name: shape.name) ? .ofThisShape : .ofOtherShape
+        let found = try Row.fetchOne(
+            db,
+            sql: "SELECT type, sql FROM main.sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')",
+            arguments: [shape.name])
+        guard let found else { return .none }
+        let isOurs = try Bool.fetchOne(
+            db, sql: "SELECT EXISTS (SELECT 1 FROM _waybill_table WHERE name = ? COLLATE NOCASE)",
+            arguments: [shape.name])
+        guard found["type"] == "table", isOurs == true else { throw ApplyFault.foreignTable(shape.name) }
+        return found["sql"] == PackageTables.storeStatement(shape, name: shape.name) ? .ofThisShape : .ofOtherShape
     }
 
-    /// Compares a full package with the store's table into TEMP tables; nil when too much differs to write it at once.
-    private func difference(of shape: TableShape, from packaged: String) throws -> TableChange? {
-        let main = "main." + quoted(shape.name)
-        let rows = "temp." + quoted("_waybill_write_" + shape.name)
-        let removed = "temp." + quoted("_waybill_remove_" + shape.name)
-        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
+    private mutating func create(_ table: PackageTable) throws -> TableChange {
+        guard manifest.kind == .full else { throw ApplyFault.shapeChanged(table: table.shape.name) }
+        let bytes = table.rows * rowBytes
+        guard table.rows <= budget.rowsMax(tableBytes: bytes) else { return try replace(table) }
+        budget.spend(rows: table.rows, tableBytes: bytes)
+        return .direct(table.shape, isNew: true, rows: packaged(table), removed: nil)
+    }
+
+    private func replace(_ table: PackageTable) throws -> TableChange {
+        guard manifest.kind == .full else { throw ApplyFault.shapeChanged(table: table.shape.name) }
+        let rows = try shadows.fill(table.shape, from: shadows.packaged(table.shape))
+        return .swap(table.shape, rows: rows)
+    }
+
+    /// A delta's rows: into the table when they are few, over a copy of it when they are not.
+    private mutating func change(_ table: PackageTable) throws -> TableChange {
+        let rows = table.rows + table.removed
+        var bytes = Int64.max / LockBudget.microsecondsPerPage
+        if rows > budget.scatteredRowsMax { bytes = try tableBytes(table) }
+        guard rows <= budget.rowsMax(tableBytes: bytes) else {
+            _ = try shadows.fill(table.shape, from: shadows.merged(table.shape))
+            return .swap(table.shape, rows: rows)
+        }
+        budget.spend(rows: rows, tableBytes: bytes)
+        return .direct(
+            table.shape, isNew: false, rows: packaged(table),
+            removed: "package." + quoted(table.shape.name + PackageTables.removedSuffix))
+    }
+
+    /// A full package over a table of ours: finds the difference into TEMP tables, or gives up and fills a shadow.
+    private mutating func compare(_ table: PackageTable) throws -> TableChange {
+        let shape = table.shape
+        let bytes = max(try tableBytes(table), table.rows * rowBytes)
+        let limit = budget.rowsMax(tableBytes: bytes)
+        let here = "main." + quoted(shape.name) + " AS here"
+        let there = packaged(table) + " AS there"
         let key = shape.key.map(quoted).joined(separator: ", ")
         let sameKey = shape.key.map { "here.\(quoted($0)) = there.\(quoted($0))" }.joined(separator: " AND ")
-        let sameRow =
-            ([sameKey] + shape.valueColumns.map { "here.\(quoted($0.name)) IS there.\(quoted($0.name))" })
-            .joined(separator: " AND ")
-        // One row more than would be written: enough to know that it is too many. Primary keys on both sides.
+        let sameValues = shape.valueColumns.map { " AND here.\(quoted($0.name)) IS there.\(quoted($0.name))" }.joined()
+        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
+        // Both by the other side's primary key, all of it. One row more than may be written shows that it is too many.
+        let rows = try difference(
+            "_waybill_write_" + shape.name, limit: limit + 1,
+            "SELECT \(columns) FROM \(there) WHERE NOT EXISTS (SELECT 1 FROM \(here) WHERE \(sameKey)\(sameValues))")
+        guard rows.count <= limit else { return try replace(table) }
+        let removed = try difference(
+            "_waybill_remove_" + shape.name, limit: limit + 1 - rows.count,
+            "SELECT \(key) FROM \(here) WHERE NOT EXISTS (SELECT 1 FROM \(there) WHERE \(sameKey))")
+        guard rows.count + removed.count <= limit else { return try replace(table) }
+        budget.spend(rows: rows.count + removed.count, tableBytes: bytes)
+        return .direct(shape, isNew: false, rows: rows.relation, removed: removed.relation)
+    }
+
+    private func difference(_ name: String, limit: Int64, _ query: String) throws -> (relation: String, count: Int64) {
+        let relation = "temp." + quoted(name)
         try db.execute(
             sql: """
-                DROP TABLE IF EXISTS \(rows);
-                DROP TABLE IF EXISTS \(removed);
-                CREATE TEMP TABLE \(quoted("_waybill_write_" + shape.name)) AS
-                SELECT \(columns) FROM \(packaged) AS there
-                WHERE NOT EXISTS (SELECT 1 FROM \(main) AS here WHERE \(sameRow))
-                LIMIT \(ApplyLimits.directRowsMax + 1);
-                CREATE TEMP TABLE \(quoted("_waybill_remove_" + shape.name)) AS
-                SELECT \(key) FROM \(main) AS here
-                WHERE NOT EXISTS (SELECT 1 FROM \(packaged) AS there WHERE \(sameKey))
-                LIMIT \(ApplyLimits.directRowsMax + 1);
+                DROP TABLE IF EXISTS \(relation);
+                CREATE TEMP TABLE \(quoted(name)) AS \(query) LIMIT \(limit);
                 """)
-        let count =
-            try Int64.fetchOne(db, sql: "SELECT (SELECT count(*) FROM \(rows)) + (SELECT count(*) FROM \(removed))")
-            ?? 0
-        guard count <= ApplyLimits.directRowsMax else { return nil }
-        return .direct(shape, isNew: false, rows: rows, removed: removed)
-    }
-}
-
-/// Deletes, then writes: a value that moves between rows must be gone before it comes.
-struct Upsert {
-    let shape: TableShape
-    let rows: String
-    let removed: String?
-    let db: Database
-
-    private var table: String { "main." + quoted(shape.name) }
-    private var columns: String { shape.columns.map { quoted($0.name) }.joined(separator: ", ") }
-    private var key: String { shape.key.map(quoted).joined(separator: ", ") }
-
-    func run() throws -> Int64 {
-        var changed: Int64 = 0
-        if let removed {
-            // Primary key, a step for each key to remove.
-            try db.execute(sql: "DELETE FROM \(table) WHERE (\(key)) IN (SELECT \(key) FROM \(removed))")
-            changed += Int64(db.changesCount)
-        }
-        return changed + (try write())
+        return (relation, try Int64.fetchOne(db, sql: "SELECT count(*) FROM \(relation)") ?? 0)
     }
 
-    private func write() throws -> Int64 {
-        do {
-            var written: Int64 = 0
-            try db.inSavepoint {
-                try db.execute(sql: upsert)
-                written = Int64(db.changesCount)
-                return .commit
-            }
-            return written
-        } catch let error as DatabaseError where error.extendedResultCode == .SQLITE_CONSTRAINT_UNIQUE {
-            // A till's own unique index, and a value that moves from one row to another: first take all of them away.
-            try db.execute(
-                sql: """
-                    DELETE FROM \(table) WHERE (\(key)) IN (SELECT \(key) FROM \(rows));
-                    INSERT INTO \(table) (\(columns)) SELECT \(columns) FROM \(rows);
-                    """)
-            return Int64(db.changesCount)
-        }
-    }
+    private func packaged(_ table: PackageTable) -> String { "package." + quoted(table.shape.name) }
 
-    private var upsert: String {
-        let values = shape.valueColumns.map { quoted($0.name) }
-        let action =
-            values.isEmpty
-            ? "DO NOTHING"
-            : """
-            DO UPDATE SET \(values.map { "\($0) = excluded.\($0)" }.joined(separator: ", "))
-            WHERE \(values.map { "\(quoted(shape.name)).\($0) IS NOT excluded.\($0)" }.joined(separator: " OR "))
-            """
-        // WHERE true: without it SQLite takes ON for a join's.
-        return
-            "INSERT INTO \(table) (\(columns)) SELECT \(columns) FROM \(rows) WHERE true ON CONFLICT (\(key)) \(action)"
+    /// Reads the table's pages, not its rows, and takes no lock: some tens of milliseconds for a million rows.
+    private func tableBytes(_ table: PackageTable) throws -> Int64 {
+        let rows = try Int64.fetchOne(db, sql: "SELECT count(*) FROM main.\(quoted(table.shape.name))") ?? 0
+        return rows * rowBytes
     }
 }
