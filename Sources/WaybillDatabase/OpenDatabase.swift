@@ -43,15 +43,24 @@ public enum OpenDatabase {
     public static func queue(
         at path: String, label: String, busyMilliseconds: Int = busyMilliseconds, isReadOnly: Bool = false
     ) throws -> DatabaseQueue {
-        try DatabaseQueue(
+        let queue = try DatabaseQueue(
             path: path,
             configuration: configuration(label: label, busyMilliseconds: busyMilliseconds, isReadOnly: isReadOnly))
+        if !isReadOnly { try queue.writeWithoutTransaction(insistOnSyncing) }
+        return queue
+    }
+
+    /// GRDB sets `synchronous=NORMAL` when it switches a database to WAL, which is after it has prepared it.
+    private static func insistOnSyncing(_ db: Database) throws {
+        try db.execute(sql: "PRAGMA synchronous = FULL")
     }
 
     /// One writer and several readers that never wait for each other.
     public static func pool(at path: String, label: String) throws -> DatabasePool {
         var configuration = configuration(label: label)
         configuration.maximumReaderCount = 4
-        return try DatabasePool(path: path, configuration: configuration)
+        let pool = try DatabasePool(path: path, configuration: configuration)
+        try pool.writeWithoutTransaction(insistOnSyncing)
+        return pool
     }
 }
