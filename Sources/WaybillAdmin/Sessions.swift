@@ -30,10 +30,14 @@ public struct SessionSummary: Codable, Hashable, Sendable {
     public var deliveries: [String: Int]
     /// One plain sentence, for instance why the packages could not be made.
     @Nullable public var message: String?
+    /// Earlier sessions that bring the very same rows and are still on their way to some stores: these have NoData
+    /// here, and are up to date once those sessions have arrived.
+    public var waitsFor: [SessionID]
 
     public init(
         id: SessionID, job: JobID, status: String, kind: SessionKind?, version: Version?, createdAt: UTCTime,
-        rows: Int64, bytes: Int64, bytesDone: Int64, deliveries: [String: Int], message: String?
+        rows: Int64, bytes: Int64, bytesDone: Int64, deliveries: [String: Int], message: String?,
+        waitsFor: [SessionID] = []
     ) {
         self.id = id
         self.job = job
@@ -47,6 +51,7 @@ public struct SessionSummary: Codable, Hashable, Sendable {
         self.bytesDone = bytesDone
         self.deliveries = deliveries
         self.message = message
+        self.waitsFor = waitsFor
     }
 
     /// How many deliveries the session has.
@@ -123,7 +128,7 @@ public struct SessionDetail: Codable, Hashable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case id, job, status, kind, version, epoch, createdAt, rows, bytes, bytesDone, deliveries, message
+        case id, job, status, kind, version, epoch, createdAt, rows, bytes, bytesDone, deliveries, message, waitsFor
     }
 
     public init(from decoder: any Decoder) throws {
@@ -142,7 +147,8 @@ public struct SessionDetail: Codable, Hashable, Sendable {
             bytes: try container.decode(Int64.self, forKey: .bytes),
             bytesDone: try container.decode(Int64.self, forKey: .bytesDone),
             deliveries: SessionDetail.counts(deliveries),
-            message: try container.decodeIfPresent(String.self, forKey: .message))
+            message: try container.decodeIfPresent(String.self, forKey: .message),
+            waitsFor: try container.decode([SessionID].self, forKey: .waitsFor))
         self.deliveries = deliveries
     }
 
@@ -160,6 +166,7 @@ public struct SessionDetail: Codable, Hashable, Sendable {
         try container.encode(summary.bytesDone, forKey: .bytesDone)
         try container.encode(deliveries, forKey: .deliveries)
         try container.encode(summary.message, forKey: .message)
+        try container.encode(summary.waitsFor, forKey: .waitsFor)
     }
 
     private static func counts(_ deliveries: [DeliveryDetail]) -> [String: Int] {

@@ -60,7 +60,7 @@ extension HubBackend {
             version: session.status == .started ? nil : session.version, createdAt: UTCTime(session.createdAt),
             rows: volume.rows, bytes: volume.bytes, bytesDone: min(volume.bytes, volume.bytesDone + underWay),
             deliveries: Dictionary(counts.map { ($0.key.rawValue, $0.value) }, uniquingKeysWith: { a, _ in a }),
-            message: session.message.isEmpty ? nil : session.message)
+            message: session.message.isEmpty ? nil : session.message, waitsFor: session.waitsFor)
     }
 
     private func kind(_ session: SessionRecord, in db: Database) throws -> SessionKind? {

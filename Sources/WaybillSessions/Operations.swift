@@ -49,6 +49,8 @@ public struct SessionRecord: Hashable, Sendable {
     public var bytes: Int64
     public var message: String
     public var request: SessionRequest
+    /// Earlier sessions that bring some stores the very same rows and were on their way when this one was planned.
+    public var waitsFor: [SessionID]
 }
 
 /// What somebody asked a session to do.
@@ -81,6 +83,7 @@ extension SessionRecord {
         self.message = row["message"]
         let request = try? JSONDecoder().decode(SessionRequest.self, from: Data((row["request"] as String).utf8))
         self.request = request ?? SessionRequest(isFull: false, stores: nil)
+        waitsFor = (row["waits_for"] as String).split(separator: " ").compactMap { SessionID(String($0)) }
     }
 
     /// Begins a session with a number and a name of its own, status `Started`.
@@ -119,11 +122,13 @@ extension SessionRecord {
     public func save(in db: Database) throws {
         try db.execute(
             sql: """
-                UPDATE session SET kind = ?, status = ?, epoch = ?, version = ?, token = ?, rows = ?, bytes = ?, message = ?
+                UPDATE session SET kind = ?, status = ?, epoch = ?, version = ?, token = ?, rows = ?, bytes = ?, message = ?,
+                    waits_for = ?
                 WHERE id = ?
                 """,
             arguments: [
-                kind.rawValue, status.rawValue, version.epoch, version.number, token, rows, bytes, message, id.rawValue,
+                kind.rawValue, status.rawValue, version.epoch, version.number, token, rows, bytes, message,
+                waitsFor.map(\.rawValue).joined(separator: " "), id.rawValue,
             ])
     }
 

@@ -55,7 +55,9 @@ enum OperationsSchema {
                         bytes INTEGER NOT NULL DEFAULT 0,
                         message TEXT NOT NULL DEFAULT '',
                         -- What was asked for, so that a build cut short can be begun again: JSON.
-                        request TEXT NOT NULL DEFAULT '{}'
+                        request TEXT NOT NULL DEFAULT '{}',
+                        -- Sessions on their way that bring the same rows, separated by spaces.
+                        waits_for TEXT NOT NULL DEFAULT ''
                     );
                     CREATE INDEX session_by_job ON session (job, number);
 

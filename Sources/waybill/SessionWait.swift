@@ -11,7 +11,8 @@ struct SessionWait {
     private static let detailInterval = Duration.seconds(1)
 
     let client: AdminClient
-    let sessions: [SessionID]
+    /// Grows by the sessions that these wait for in turn.
+    private var sessions: [SessionID]
     /// nil: no limit.
     let timeout: Duration?
     private var block = LiveBlock()
@@ -53,7 +54,7 @@ struct SessionWait {
         let start = ContinuousClock.now
         var detailsAt: ContinuousClock.Instant?
         while true {
-            let summaries = try await summaries()
+            let summaries = try await summariesWithAwaited()
             let now = ContinuousClock.now
             let isTimeUp = timeout.map { now - start >= $0 } ?? false
             let looksOver = summaries.allSatisfy {
@@ -82,6 +83,17 @@ struct SessionWait {
         var result: [SessionSummary] = []
         for session in sessions {
             result.append(try await client.get(SessionSummary.self, "sessions/\(session)/summary"))
+        }
+        return result
+    }
+
+    /// The sessions, and those on their way that spare them from sending the same rows again.
+    private mutating func summariesWithAwaited() async throws -> [SessionSummary] {
+        var result = try await summaries()
+        let awaited = Set(result.flatMap(\.waitsFor)).subtracting(sessions).sorted { $0.number < $1.number }
+        if !awaited.isEmpty {
+            sessions += awaited
+            result = try await summaries()
         }
         return result
     }

@@ -145,6 +145,7 @@ final class SessionBuilder {
         session.bytes = work.sealed.reduce(0) { $0 + $1.package.bytes }
         session.kind = !work.sealed.isEmpty && work.sealed.allSatisfy { $0.package.kind == .full } ? .full : .delta
         session.status = work.sealed.isEmpty ? .noData : .available
+        session.waitsFor = Set(work.covered.values).sorted { $0.number < $1.number }
         if targets.isEmpty { session.message = "no store has enrolled" }
         var deliveries: [Delivery] = []
         // A session without any package has no deliveries: nothing for anybody is one line, not one for each store.
