@@ -74,9 +74,8 @@ struct ImportCommand: AsyncParsableCommand {
             }
             block.show(
                 live: [ProgressViews.importing(progress, screen)],
-                // One line for each phase: whoever reads a log wants to know how far it came, not every file.
-                plain: progress.phase == phase ? [] : ["\(progress.phase) …"])
-            phase = progress.phase
+                // In a log four lines, not four for each file.
+                plain: [progress.phase])
         }
         return last
     }
