@@ -52,9 +52,17 @@ extension AgentLetter {
                 throw LetterFault("too many reports in one message")
             }
             var checked: [StoreReport] = []
-            for report in reports.reports { checked.append(try StoreReport(checking: report)) }
+            var strange: [StrangeReport] = []
+            for report in reports.reports {
+                // Without a name it cannot even be acknowledged.
+                let name = ReportName(incarnation: try Incarnation(checking: report.incarnation), id: report.id)
+                do { checked.append(try StoreReport(checking: report)) } catch {
+                    strange.append(StrangeReport(name: name, fault: error))
+                }
+            }
             body = .reports(checked)
-        case nil: throw LetterFault("the message has no body")
+            strangeReports = strange
+        case nil: throw LetterFault("the message has no body that is known here", isOfNewerKind: true)
         }
     }
 }
@@ -148,7 +156,7 @@ extension HubLetter {
         case .cancel(let wire): self = .cancel(try CancelOrder(checking: wire))
         case .refused(let wire): self = .refused(reason: plainText(wire.reason))
         case .regressed(let wire): self = .regressed(counter: wire.counter)
-        case nil: throw LetterFault("the message has no body")
+        case nil: throw LetterFault("the message has no body that is known here", isOfNewerKind: true)
         }
     }
 }

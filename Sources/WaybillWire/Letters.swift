@@ -4,7 +4,12 @@ import WaybillModel
 /// A message that the other side must not have sent: what was wrong with it, in words.
 public struct LetterFault: Error, Hashable, CustomStringConvertible {
     public let description: String
-    public init(_ description: String) { self.description = description }
+    /// The message may be one that a newer program of the same protocol sends: not to be answered, nor held against it.
+    public let isOfNewerKind: Bool
+    public init(_ description: String, isOfNewerKind: Bool = false) {
+        self.description = description
+        self.isOfNewerKind = isOfNewerKind
+    }
 }
 
 /// The version of the protocol that this program speaks.
@@ -15,6 +20,20 @@ public struct AgentLetter: Hashable, Sendable {
     public var store: StoreID
     public var incarnation: Incarnation
     public var body: Body
+    /// Reports beside those of the body that mean nothing here, such as an outcome of a newer agent. Acknowledged like
+    /// all others, because repeating them would not help.
+    public var strangeReports: [StrangeReport] = []
+
+    /// A report that can be named but not understood.
+    public struct StrangeReport: Hashable, Sendable {
+        public var name: ReportName
+        public var fault: LetterFault
+
+        public init(name: ReportName, fault: LetterFault) {
+            self.name = name
+            self.fault = fault
+        }
+    }
 
     public enum Body: Hashable, Sendable {
         case hello(Hello)

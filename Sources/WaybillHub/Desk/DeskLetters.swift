@@ -34,7 +34,7 @@ extension Desk {
                 let reason = "ask for the session first"
                 effects.append(.send(routing, .noChunk(package: package, index: index, reason: reason)))
             }
-        case .reports(let reports): fold(reports, now: now, &effects)
+        case .reports(let reports): fold(reports, strange: letter.strangeReports, now: now, &effects)
         }
         if contactSavedAt.map({ now - $0 >= DeskSettings.contactSaveMilliseconds }) ?? true {
             saveContact(now, &effects)
@@ -181,8 +181,13 @@ extension Desk {
 
     // MARK: reports
 
-    private mutating func fold(_ reports: [StoreReport], now: Timestamp, _ effects: inout [DeskEffect]) {
+    private mutating func fold(
+        _ reports: [StoreReport], strange: [AgentLetter.StrangeReport], now: Timestamp, _ effects: inout [DeskEffect]
+    ) {
         guard let peer else { return }
+        for report in strange {
+            effects.append(.log("store \(record.id) sent a report that is not understood: \(report.fault)", isProblem: true))
+        }
         var changed: Set<SessionID> = []
         for report in reports {
             noteWatermark(of: report, &effects)
@@ -204,7 +209,7 @@ extension Desk {
         for session in changed.sorted(by: { $0.number < $1.number }) {
             if let delivery = deliveries[session] { effects.append(.saveDelivery(delivery)) }
         }
-        effects.append(.send(peer.routing, .acknowledgement(reports.map(\.name))))
+        effects.append(.send(peer.routing, .acknowledgement(reports.map(\.name) + strange.map(\.name))))
     }
 
     /// An applied report of the running incarnation moves the position; a hello tells all of it anyway.

@@ -148,6 +148,9 @@ struct HubTurn: ~Copyable {
                 throw LetterFault("a message must be one frame")
             }
             letter = try AgentLetter(decoding: frame)
+        } catch let fault as LetterFault where fault.isOfNewerKind {
+            parts.logger.debug("store \(store) sent something that was ignored: \(fault)")
+            return
         } catch {
             parts.logger.warning("store \(store) sent something that was refused: \(error)")
             batch.sends.append(.letter(store, routing, .refused(reason: "\(error)")))
