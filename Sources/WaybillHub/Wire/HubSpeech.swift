@@ -30,6 +30,10 @@ extension HubTurn {
             case .chunk(let store, let routing, let package, let index):
                 do {
                     let data = try files.chunk(index, of: package)
+                    guard !data.isEmpty else {
+                        let reason = "the package has no chunk \(index)"
+                        return try send(.noChunk(package: package, index: index, reason: reason), to: routing, store)
+                    }
                     try send(.chunk(package: package, index: index, data: data), to: routing, store)
                     CrashPoint.chunkSent.pass()
                 } catch {
