@@ -15,6 +15,7 @@ import zmq.utils.z85 as z85
 import zstandard
 
 import waybill_pb2 as wire
+from package import create_removed_statement, create_statement
 
 CHUNK = 128 * 1024
 TYPES = {"INTEGER": wire.INTEGER, "REAL": wire.REAL, "TEXT": wire.TEXT, "BLOB": wire.BLOB}
@@ -51,9 +52,8 @@ class BuiltPackage:
                 m.tables[-1].rows, m.tables[-1].removed = len(rows.get(t.name, ())), len(
                     (removed or {}).get(t.name, ())
                 )
-                self.fill(db, t.name, [c.name for c in t.columns], t.key, rows.get(t.name, ()))
-                if bases:
-                    self.fill(db, t.name + "__removed", t.key, t.key, (removed or {}).get(t.name, ()))
+                self.fill(db, t.name, create_statement(t), rows.get(t.name, ()))
+                self.fill(db, t.name + "__removed", create_removed_statement(t), (removed or {}).get(t.name, ()))
             db.executescript(extra)
             db.commit()
             db.close()
@@ -66,9 +66,10 @@ class BuiltPackage:
         m.chunk_sha256.extend(hashlib.sha256(c).digest() for c in self.chunks)
 
     @staticmethod
-    def fill(db, name, columns, key, rows):
-        db.execute(f"CREATE TABLE \"{name}\" ({', '.join(columns)}, PRIMARY KEY ({', '.join(key)})) WITHOUT ROWID")
-        db.executemany(f"INSERT INTO \"{name}\" VALUES ({', '.join('?' * len(columns))})", rows)
+    def fill(db, name, create, rows):
+        db.execute(create)
+        for row in rows:
+            db.execute(f'INSERT INTO "{name}" VALUES ({", ".join("?" * len(row))})', row)
 
     @property
     def watermark(self):

@@ -56,6 +56,21 @@ def fault_of(table):
     return None
 
 
+def create_statement(table, name=None, columns=None):
+    """The one statement by which a table of a package, or of a store, is made (section 9)."""
+    lines = [
+        f"{quoted(c.name)} {TYPES[c.type]}{'' if c.nullable else ' NOT NULL'}"
+        for c in (table.columns if columns is None else columns)
+    ]
+    keys = ", ".join(map(quoted, table.key))
+    return f"CREATE TABLE {quoted(name or table.name)} ({', '.join(lines)}, PRIMARY KEY ({keys})) WITHOUT ROWID"
+
+
+def create_removed_statement(table):
+    columns = {c.name: c for c in table.columns}
+    return create_statement(table, table.name + "__removed", [columns[k] for k in table.key])
+
+
 def check_package(path, manifest):
     """Refuses a package that is not exactly what its manifest says."""
     package = sqlite3.connect(read_only(path), uri=True)
@@ -63,25 +78,15 @@ def check_package(path, manifest):
         package.execute("PRAGMA trusted_schema = OFF")
         expected = {}
         for t in manifest.tables:
-            expected[t.name] = ([c.name for c in t.columns], list(t.key), t.rows)
-            if manifest.kind == wire.DELTA:
-                expected[t.name + "__removed"] = (list(t.key), list(t.key), t.removed)
-        for kind, name in package.execute("SELECT type, name FROM sqlite_schema"):
-            if kind != "table" or name not in expected:
-                raise Failed(f"the package holds {kind} {name}, which its manifest does not name")
-        without_rowid = {r[1]: r[4] for r in package.execute("PRAGMA main.table_list")}
-        for name, (columns, key, rows) in expected.items():
-            if name not in without_rowid and rows == 0:
-                continue
-            info = package.execute(f"PRAGMA main.table_xinfo({quoted(name)})").fetchall()
-            in_key = [r[1] for r in sorted(info, key=lambda r: r[5]) if r[5]]
-            if (
-                [r[1] for r in info] != columns
-                or in_key != key
-                or any(r[6] for r in info)
-                or not without_rowid.get(name)
-            ):
-                raise Failed(f"table {name} of the package has another shape than its manifest says")
+            expected[t.name] = (create_statement(t), t.rows)
+            expected[t.name + "__removed"] = (create_removed_statement(t), t.removed)
+        found = {name: (kind, sql) for kind, name, sql in package.execute("SELECT type, name, sql FROM sqlite_schema")}
+        for name, (kind, sql) in found.items():
+            if kind != "table" or sql != expected.get(name, ("", 0))[0]:
+                raise Failed(f"the package holds {kind} {name}, which its manifest does not declare so")
+        for name, (_, rows) in expected.items():
+            if name not in found:
+                raise Failed(f"the package lacks table {name}")
             if package.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0] != rows:
                 raise Failed(f"table {name} of the package has not the {rows} rows that its manifest says")
     except sqlite3.Error as error:
@@ -105,6 +110,8 @@ def parse_manifest(grant, signing_key, job):
         m.session == grant.session
         and m.job == job
         and m.HasField("version")
+        and all(b.job == m.job for b in m.bases)
+        and len({t.name.lower() for t in m.tables}) == len(m.tables)
         and 0 < m.bytes <= 2 << 30
         and 0 < m.raw_bytes <= 16 << 30
         and 128 << 10 <= m.chunk_bytes <= 1 << 20

@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 import waybill_pb2 as wire
-from package import TYPES, Failed, quoted, read_only
+from package import TYPES, Failed, create_statement, quoted, read_only
 
 OWN_TABLES = """
 CREATE TABLE IF NOT EXISTS _waybill_state (one INTEGER PRIMARY KEY CHECK (one = 1), counter INTEGER, sequence INTEGER);
@@ -167,9 +167,8 @@ class StoreDatabase:
                     return False
                 self.check_base(manifest)
                 begun = time.monotonic()
-                here = {name for name, in self.db.execute("SELECT name FROM package.sqlite_schema")}
-                report.rows_changed = sum(self._remove(t, manifest, here) for t in manifest.tables)
-                report.rows_changed += sum(self._put(t) for t in manifest.tables if t.name in here)
+                report.rows_changed = sum(self._remove(t, manifest) for t in manifest.tables)
+                report.rows_changed += sum(self._put(t) for t in manifest.tables)
                 report.watermark.CopyFrom(
                     wire.Watermark(job=manifest.job, version=manifest.version, session=manifest.session)
                 )
@@ -190,19 +189,15 @@ class StoreDatabase:
         finally:
             self.db.execute("DETACH package")
 
-    def _remove(self, table, manifest, here):
+    def _remove(self, table, manifest):
         """Makes the table if needed and deletes what must go."""
         self._make(table, manifest)
         name, gone = quoted(table.name), quoted(table.name + "__removed")
         if manifest.kind == wire.DELTA:
-            if table.name + "__removed" not in here:
-                return 0
             keys = columns_of(table.key)
             return self.db.execute(
                 f"DELETE FROM main.{name} WHERE ({keys}) IN (SELECT {keys} FROM package.{gone})"
             ).rowcount
-        if table.name not in here:
-            return self.db.execute(f"DELETE FROM main.{name}").rowcount
         same = " AND ".join(f"new.{quoted(k)} = main.{name}.{quoted(k)}" for k in table.key)
         return self.db.execute(
             f"DELETE FROM main.{name} WHERE NOT EXISTS (SELECT 1 FROM package.{name} AS new WHERE {same})"
@@ -235,9 +230,5 @@ class StoreDatabase:
             if not ours or manifest.kind == wire.DELTA:
                 raise Failed(f"table {table.name} of the store has another shape than job {manifest.job} gives it")
             self.db.execute(f"DROP TABLE main.{quoted(table.name)}")
-        lines = [f"{quoted(n)} {type}{' NOT NULL' if strict else ''}" for n, type, strict, _ in wanted]
-        self.db.execute(
-            f"CREATE TABLE main.{quoted(table.name)} ({', '.join(lines)}, "
-            f"PRIMARY KEY ({columns_of(table.key)})) WITHOUT ROWID"
-        )
+        self.db.execute(create_statement(table))
         self.db.execute("INSERT OR REPLACE INTO _waybill_table VALUES (?, ?)", (table.name, manifest.job))
