@@ -61,7 +61,6 @@ struct ImportCommand: AsyncParsableCommand {
     /// Runs the import and gives its last line back.
     private func run(_ id: String, _ client: AdminClient, _ block: inout LiveBlock) async throws -> ImportLine? {
         var last: ImportLine?
-        var phase = ""
         let screen = block.screen
         let path = APIPath("imports/\(id)/run").with("replace", replace ? "true" : nil)
         try await client.postForLines(path) { data in
