@@ -101,7 +101,7 @@ actor FakeBackend: AdminBackend {
 
     func retireStore(_ store: StoreID) async throws -> StoreSummary { throw CocoaError(.fileNoSuchFile) }
 
-    func tables() async throws -> [String] { ["product", "store", "price_adjustment"] }
+    func tables() async throws -> [String] { ["category", "product", "store", "price_adjustment"] }
 
     func jobs() async throws -> [JobSummary] { [prices] }
 
