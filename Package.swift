@@ -110,9 +110,9 @@ let package = Package(
             "WaybillHubTests",
             [
                 "WaybillHub", "WaybillModel", "WaybillWire", "WaybillSessions", "WaybillAdmin", logging, lifecycle,
-                httpClient, hummingbird, yams,
+                httpClient, hummingbird, yams, grdb,
             ]),
-        tests("WaybillAgentTests", ["WaybillAgent", "WaybillModel", "WaybillWire"]),
+        tests("WaybillAgentTests", ["WaybillAgent", "WaybillTransfer", "WaybillModel", "WaybillWire"]),
         // Starts the built programs and looks at them from outside.
         tests("WaybillSystemTests", ["WaybillModel", "WaybillDatabase", grdb]),
     ],

@@ -25,7 +25,8 @@ public struct Desk: Sendable {
     var granted: Set<PackageID> = []
     /// Deliveries for which a fitting package has been asked for.
     var preparing: Set<SessionID> = []
-    var regressions: [Timestamp] = []
+    /// Lives that were turned away lately, and when last.
+    var regressions: [(life: Incarnation, at: Timestamp)] = []
     var contactSavedAt: Timestamp?
 
     public struct Peer: Hashable, Sendable {

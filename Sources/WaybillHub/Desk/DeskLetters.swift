@@ -39,6 +39,9 @@ extension Desk {
         if contactSavedAt.map({ now - $0 >= DeskSettings.contactSaveMilliseconds }) ?? true {
             saveContact(now, &effects)
         }
+        if contactSavedAt.map({ now - $0 >= DeskSettings.contactSaveMilliseconds }) ?? true {
+            saveContact(now, &effects)
+        }
     }
 
     /// Lets the newest incarnation speak and tells any other to begin a newer one.
@@ -60,7 +63,9 @@ extension Desk {
             return true
         }
         effects.append(.send(routing, .regressed(counter: record.incarnation.counter)))
-        regressions = regressions.filter { now - $0 < DeskSettings.twinWindowMilliseconds } + [now]
+        // Each life counts once, however many letters of it were on their way.
+        regressions.removeAll { $0.life == incarnation || now - $0.at >= DeskSettings.twinWindowMilliseconds }
+        regressions = regressions.suffix(DeskSettings.twinRegressions - 1) + [(incarnation, now)]
         if regressions.count >= DeskSettings.twinRegressions {
             record.message = "two machines seem to speak as store \(record.id): their incarnations alternate"
             effects.append(.log(record.message, isProblem: true))
