@@ -23,6 +23,8 @@ public struct AgentCore: Sendable {
     var quietUntil: Timestamp?
     var helloSeconds: Int
     var heardAt: Timestamp?
+    /// The hub has refused this store: nothing is sent before.
+    var quietUntil: Timestamp?
     var reportsSentAt: Timestamp?
     var reportsSent: Set<ReportName> = []
     /// Cancels that were recorded and whose report is not acknowledged yet: not recorded twice.
@@ -87,7 +89,7 @@ public struct AgentCore: Sendable {
                 offers.contains { $0.session == session } || stored.watermarks.values.contains { $0.session == session }
             if !isKnown { hurryHello(within: spread, now: now) }
         case .letter(let letter): receive(letter, now: now, &effects)
-        case .stored(let state): stored = state
+        case .stored(let state): written(state, now: now)
         case .opened(let package, let held): opened(package, held: held)
         case .chunkStored(let package, let index): chunkStored(package, index, now: now, &effects)
         case .chunkRejected(let package, let index): chunkRejected(package, index, now: now, &effects)

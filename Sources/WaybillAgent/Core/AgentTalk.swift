@@ -18,6 +18,7 @@ extension AgentCore {
         quietUntil = nil
         heardAt = now
         helloDue = now
+        quietUntil = nil
         reportsSent = []
         task?.fetch?.lineChanged()
     }
@@ -58,9 +59,11 @@ extension AgentCore {
         case .refused(let reason):
             effects.append(.log("the hub refuses this store: \(reason)", isProblem: true))
             offers = []
-            quietUntil = now + AgentCore.refusedPause
-            helloDue = quietUntil
-            drop(discarding: false, &effects)
+            if task?.phase != .applying { drop(discarding: false, &effects) }
+            // Our own silence must not be taken for the hub's.
+            heardAt = now + AgentCore.refusedPause
+            quietUntil = heardAt
+            helloDue = heardAt
         case .regressed(let counter):
             guard counter >= stored.incarnation.counter else { return }
             effects.append(
@@ -69,8 +72,16 @@ extension AgentCore {
             drop(discarding: false, &effects)
             offers = []
             effects.append(.raiseIncarnation(above: counter))
-            hurryHello(within: 1, now: now)
         }
+    }
+
+    /// The database was written. A new life says hello at once, and tells again what the last one was not thanked for.
+    mutating func written(_ state: StoredState, now: Timestamp) {
+        if state.incarnation != stored.incarnation {
+            helloDue = now
+            reportsSent = []
+        }
+        stored = state
     }
 
     private mutating func take(_ welcome: HubLetter.Welcome, now: Timestamp, _ effects: inout [AgentEffect]) {
@@ -119,8 +130,7 @@ extension AgentCore {
 
     /// Everything that time or the newest event makes due.
     mutating func proceed(now: Timestamp, _ effects: inout [AgentEffect]) {
-        guard isConnected else { return }
-        if let quietUntil, now < quietUntil { return }
+        guard isConnected, quietUntil.map({ $0 <= now }) ?? true else { return }
         if let heardAt, now - heardAt > AgentCore.silentHellos * Int64(helloSeconds) * 1000 {
             effects.append(
                 .log("nothing heard from the hub for \((now - heardAt) / 1000) s; connecting anew", isProblem: true))
