@@ -31,7 +31,7 @@ extension SystemTests {
             try await World.with { world in
                 let hub = try await TestHub(world)
                 try await hub.start()
-                try await hub.importTables(of: set.input)
+                try await hub.done("import", set.input)
                 let stores = try hub.hqRows("SELECT store_id FROM store ORDER BY store_id").compactMap { $0[0] }
                 let agents = try await TestAgent.startAll(hub, stores)
                 let sessions = try await hub.publish()

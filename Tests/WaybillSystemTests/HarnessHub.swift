@@ -74,7 +74,9 @@ final class TestHub {
     }
 
     /// Publishes and waits; gives back the sessions as they are then, in the order of the jobs.
-    func publish(_ arguments: String...) async throws -> [Session] {
+    func publish(_ arguments: String...) async throws -> [Session] { try await publish(arguments) }
+
+    func publish(_ arguments: [String]) async throws -> [Session] {
         let answer = try await waybill(["publish", "--wait", "--json", "--timeout", "60"] + arguments)
         guard answer.ending == .status(0) else { throw Trouble("publish: \(answer.ending)\n\(answer.err)") }
         var sessions: [Session] = []
@@ -92,14 +94,6 @@ final class TestHub {
     }
 
     func stores() async throws -> [Store] { try await done("store", "list", "--json").decoded([Store].self) }
-
-    /// Imports the HQ tables of a golden set; its folder also holds the questions of the tests, which are no tables.
-    func importTables(of folder: String) async throws {
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder)
-            .filter { $0.hasSuffix(".csv") && !$0.contains("query") }.sorted()
-        let answer = try await waybill(["import"] + names.map { folder + "/" + $0 })
-        guard answer.ending == .status(0) else { throw Trouble("import: \(answer.err)") }
-    }
 
     func code(for store: String) async throws -> String {
         try await done("store", "add", store, "--json").decoded(Code.self).code
