@@ -162,6 +162,7 @@ final class AgentTurn {
         do {
             if incoming == nil { incoming = try IncomingFile.open(folder: parts.home.incoming, manifest: manifest) }
             guard try incoming?.write(data, at: index) == true else { return .chunkRejected(package, index: index) }
+            parts.logger.debug("chunk \(index) of package \(package) stored")
             CrashPoint.chunkStored.pass()
             return .chunkStored(package, index: index)
         } catch {

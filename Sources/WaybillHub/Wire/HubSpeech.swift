@@ -35,6 +35,7 @@ extension HubTurn {
                         return try send(.noChunk(package: package, index: index, reason: reason), to: routing, store)
                     }
                     try send(.chunk(package: package, index: index, data: data), to: routing, store)
+                    parts.logger.debug("chunk \(index) of package \(package) sent to store \(store)")
                     CrashPoint.chunkSent.pass()
                 } catch {
                     parts.logger.warning("chunk \(index) of package \(package) cannot be read: \(error)")
