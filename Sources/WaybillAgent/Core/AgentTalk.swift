@@ -89,7 +89,8 @@ extension AgentCore {
         offers = welcome.offers
         if hubRun != welcome.hubRun {
             // Another hub process: what the last one granted is void. Stored chunks stay; leave is asked for again.
-            if hubRun != nil, let task, task.phase == .fetching || task.phase == .opening || task.phase == .unpacking {
+            // A request that the last one did not live to answer is repeated too.
+            if hubRun != nil, let task, task.phase != .applying {
                 self.task?.phase = .requesting(now)
                 sendRequest(&effects)
             }
