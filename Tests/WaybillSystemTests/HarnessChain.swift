@@ -27,7 +27,9 @@ struct Chain {
     }
 
     subscript(store: String) -> TestAgent {
-        guard let agent = agents.first(where: { $0.store == store }) else { preconditionFailure("no agent of \(store)") }
+        guard let agent = agents.first(where: { $0.store == store }) else {
+            preconditionFailure("no agent of \(store)")
+        }
         return agent
     }
 
@@ -61,7 +63,9 @@ struct Chain {
             #expect(delivery.status == (difference == 0 ? "NoData" : "Applied"))
             if difference > 0 { concerned.insert(agent.store) }
         }
-        let made = try hub.operationsRows("SELECT package.kind FROM package JOIN session ON session.number = package.session WHERE session.id = '\(session.id)'")
+        let made = try hub.operationsRows(
+            "SELECT package.kind FROM package JOIN session ON session.number = package.session WHERE session.id = '\(session.id)'"
+        )
         #expect(made.allSatisfy { $0 == ["delta"] })
         if let packages { #expect(made.count == packages) }
         #expect(try await hub.publish(job).map(\.status) == ["NoData"])

@@ -29,7 +29,8 @@ extension SystemTests {
                 #expect(try chain[Chain.web[0]].rows(query) == [["14"]])
                 let concerned = try await chain.expectSmallDelta(
                     "prices",
-                    "DELETE FROM store_price_group WHERE price_group_id = 'PG-D-WEB-M4' AND store_id = '\(Chain.web[0])'")
+                    "DELETE FROM store_price_group WHERE price_group_id = 'PG-D-WEB-M4' AND store_id = '\(Chain.web[0])'"
+                )
                 #expect(concerned == [Chain.web[0]])
                 #expect(try chain[Chain.web[0]].rows(query) == [["0"]])
                 #expect(try chain[Chain.web[2]].rows(query) == [["14"]])
@@ -84,7 +85,8 @@ extension SystemTests {
                 #expect(concerned == [Chain.shop])
                 _ = try await chain.hub.publish("delivery-modes")
                 #expect(try rows(Chain.shop) == rows(Chain.otherShop))
-                let moved = try #require(try await chain.hub.sessions().first { $0.job == "assortments" && $0.kind == "delta" })
+                let moved = try #require(
+                    try await chain.hub.sessions().first { $0.job == "assortments" && $0.kind == "delta" })
                 #expect(moved.rows < total / 2)
             }
         }
