@@ -25,7 +25,7 @@ public struct PlanTarget: Hashable, Sendable {
     }
 }
 
-/// Stores that one package serves: they lack the same.
+/// Stores that one package serves: they see the same and lack the same.
 public struct PackagePlan: Sendable, Equatable {
     public var stores: [StoreID]
     /// A version at which all of `bases` have the same content, as far as the package goes; nil for a full package.
@@ -77,7 +77,8 @@ extension Rows {
             var noData: [StoreID] = []
             for target in targets.sorted(by: { $0.store < $1.store }) {
                 let now = try reader.scopes(of: target.store, at: derivation.version.number)
-                var difference = Difference(before: ScopeSet(entries: []), now: now, bases: nil)
+                var difference = Difference(
+                    audience: now, before: ScopeSet(entries: []), now: now, bases: nil)
                 if let base = target.base, try isUsable(base, floor: floor, at: derivation, in: db) {
                     difference = try reader.difference(
                         of: target.store, from: base.version, to: derivation.version.number, now: now)
@@ -126,8 +127,10 @@ extension Rows {
 
 /// What separates a store from a derivation. Equal differences, equal packages.
 private struct Difference: Hashable {
+    /// All that the store sees now. A package is for one audience, by definition, even where two lack the same.
+    var audience: ScopeSet
     /// The scopes to look at, at the base and now. For a store that sees the same scopes as before these are only
-    /// the ones in which something changed: stores that share a change share its package, whatever else they see.
+    /// the ones in which something changed.
     var before: ScopeSet
     var now: ScopeSet
     /// For each of `before`, the version of the content the store has; nil when it has nothing that counts.
@@ -169,7 +172,8 @@ private final class ScopeReader {
         let before = try scopes(of: store, at: base)
         if before != now {
             return Difference(
-                before: before, now: now, bases: try before.entries.map { try lastChange(in: $0, at: base) })
+                audience: now, before: before, now: now,
+                bases: try before.entries.map { try lastChange(in: $0, at: base) })
         }
         var changed = ScopeSet(entries: [])
         var bases: [Int64] = []
@@ -179,7 +183,7 @@ private final class ScopeReader {
             changed.entries.append(entry)
             bases.append(had)
         }
-        return Difference(before: changed, now: changed, bases: bases)
+        return Difference(audience: now, before: changed, now: changed, bases: bases)
     }
 
     /// The newest version, up to `version`, at which anything in a scope changed: equal numbers, equal rows.

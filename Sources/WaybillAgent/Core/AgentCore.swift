@@ -19,8 +19,6 @@ public struct AgentCore: Sendable {
     var offers: [HubLetter.Offer] = []
     var hubRun: UInt64?
     var helloDue: Timestamp?
-    /// The hub has refused this store: no word to it before.
-    var quietUntil: Timestamp?
     var helloSeconds: Int
     var heardAt: Timestamp?
     /// The hub has refused this store: nothing is sent before.

@@ -15,7 +15,6 @@ extension AgentCore {
 
     mutating func connected(now: Timestamp) {
         isConnected = true
-        quietUntil = nil
         heardAt = now
         helloDue = now
         quietUntil = nil
@@ -30,13 +29,12 @@ extension AgentCore {
 
     /// Says Hello within so many milliseconds, unless that is due anyway.
     mutating func hurryHello(within spread: Int64, now: Timestamp) {
-        let due = max(now + jitter.next(below: spread), quietUntil ?? now)
+        let due = now + jitter.next(below: spread)
         helloDue = helloDue.map { min($0, due) } ?? due
     }
 
     mutating func receive(_ letter: HubLetter, now: Timestamp, _ effects: inout [AgentEffect]) {
         heardAt = now
-        if case .refused = letter {} else { quietUntil = nil }
         switch letter {
         case .welcome(let welcome): take(welcome, now: now, &effects)
         case .grant(let grant): granted(grant, now: now, &effects)
