@@ -46,7 +46,9 @@ public final class Agent: Service {
     public func run() async throws {
         let (loop, worker, ledger, parts) = (loop, worker, ledger, parts)
         try await onOwnThread {
-            try worker.start(applier: try Applier(path: parts.home.database), ledger: ledger)
+            let applier = try Applier(
+                path: parts.home.database, lockBudgetMilliseconds: parts.configuration.lockBudgetMilliseconds)
+            try worker.start(applier: applier, ledger: ledger)
             try loop.start(ledger: ledger, worker: worker)
         }
         parts.logger.info("the agent of store \(parts.store) is running; hub \(parts.enrolment.agents_endpoint)")

@@ -78,7 +78,7 @@ public struct AgentConfiguration: Sendable, Equatable {
     public var bytesPerSecond = 0
     /// Minutes of the local day within which downloads may run; nil for always. May wrap around midnight.
     public var downloadWindow: DownloadWindow?
-    /// Milliseconds that a till which writes may wait for us.
+    /// Milliseconds that a till which writes may wait for us: decides how a change is written. A longer lock is logged.
     public var lockBudgetMilliseconds = Limits.lockBudgetMilliseconds
     public var logLevel = "info"
 
@@ -169,7 +169,8 @@ public struct AgentConfiguration: Sendable, Equatable {
         # Local time of day within which downloads may run, as "22:00-06:00"; empty for always.
         # download_window: ""
 
-        # Milliseconds that a till which writes to store.db may have to wait for us.
+        # Milliseconds that a till which writes to store.db may have to wait. Larger changes are written beside the table
+        # and swapped in; a lock that was held for longer all the same is logged as a warning.
         # lock_budget_ms: 50
 
         # trace, debug, info, notice, warning or error

@@ -26,9 +26,20 @@ struct ApplyRun {
     /// Looks before the work begins; the last transaction looks again.
     private func answerWithoutRows(life: Incarnation) throws -> ApplyResult? {
         var answer: ApplyResult?
+        var isPromised = false
         try LockTimer.transaction(db) {
+            let outcome = try StoreSchema.outcome(of: manifest.session, run: order.run, in: db)
+            if let outcome, !outcome.isApplied {
+                // The hub offers it, so it does not know of the promise: without an answer it would offer it for ever.
+                isPromised = true
+                _ = try StoreSchema.report(
+                    session: manifest.session, job: manifest.job, run: order.run, attempt: order.attempt,
+                    outcome: .canceled, at: outcome.at, in: db)
+                return
+            }
             if let watermark = try appliedBefore(life: life) { answer = try reportAgain(watermark) }
         }
+        if isPromised { throw ApplyFault.canceled }
         return answer
     }
 

@@ -134,10 +134,16 @@ final class Worker: Sendable {
                 shouldStop: { self.isStopRequested.load(ordering: .acquiring) })
             CrashPoint.applied.pass()
             parts.logger.info(
-                "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms"
-            )
+                "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms")
+            let budget = parts.configuration.lockBudgetMilliseconds
+            if result.longestLockMilliseconds > budget {
+                parts.logger.warning(
+                    "a till that writes may have waited \(result.longestLockMilliseconds) ms for session \(manifest.session); lock_budget_ms is \(budget)")
+            }
             mailbox.post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))
         } catch let fault as ApplyFault {
+            // An answer may have been written into the outbox.
+            if case .canceled = fault, let state = try? ledger.storedState() { mailbox.post(.stored(state)) }
             mailbox.post(
                 .failed(
                     manifest.id,
