@@ -100,7 +100,9 @@ let package = Package(
         tests("WaybillCaptureTests", ["WaybillCapture", "WaybillDatabase", grdb]),
         tests("WaybillImportTests", ["WaybillImport", "WaybillCapture", "WaybillDatabase", grdb]),
         tests("WaybillJobsTests", ["WaybillJobs", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),
-        tests("WaybillPlanTests", ["WaybillPlan", "WaybillJobs", "WaybillCapture", "WaybillDatabase", grdb]),
+        tests(
+            "WaybillPlanTests",
+            ["WaybillPlan", "WaybillJobs", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),
         tests("WaybillPackageTests", ["WaybillPackage", "WaybillWire", "WaybillDatabase", crypto, grdb]),
         tests("WaybillTransferTests", ["WaybillTransfer", "WaybillWire", "WaybillModel"]),
         tests("WaybillApplyTests", ["WaybillApply", "WaybillPackage", "WaybillWire", "WaybillDatabase", crypto, grdb]),

@@ -26,6 +26,12 @@ public struct Derivation: Sendable, Equatable {
 public struct DerivationFault: Error, CustomStringConvertible {
     public let job: JobID
     public let detail: String
+
+    public init(job: JobID, detail: String) {
+        self.job = job
+        self.detail = detail
+    }
+
     public var description: String { "job \(job): \(detail)" }
 }
 
@@ -60,6 +66,9 @@ public final class Rows {
         let escaped = path.addingPercentEncoding(withAllowedCharacters: allowed) ?? path
         return "file:\(escaped)?mode=ro"
     }
+
+    /// Ends the use of the file.
+    public func close() throws { try queue.close() }
 
     /// Brings the job's rows to the newest committed version of HQ's tables.
     ///

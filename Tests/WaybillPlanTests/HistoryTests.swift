@@ -1,0 +1,97 @@
+import Foundation
+import GRDB
+import Testing
+import WaybillDatabase
+import WaybillJobs
+import WaybillModel
+import WaybillPlan
+
+/// Names cannot lie: restored, lost and changed pasts of headquarters.
+@Suite struct HistoryTests {
+    private let store = LittleChain.stores[0]
+
+    private func filledChain() throws -> LittleChain {
+        let chain = try LittleChain()
+        try chain.sql("INSERT INTO seen VALUES ('A', 'x'); INSERT INTO item VALUES ('i', 'x', 1)")
+        return chain
+    }
+
+    private func plan(_ chain: LittleChain, from first: Derivation, to second: Derivation) throws -> SessionPlan {
+        let base = Base(version: first.version.number, token: first.token)
+        return try chain.rows.plan(LittleChain.job(), at: second, for: [PlanTarget(store: store, base: base)])
+    }
+
+    @Test func nothingIsDerivedAnewWhileNothingChanges() throws {
+        let chain = try filledChain()
+        let first = try chain.rows.derive(LittleChain.job())
+        let again = try chain.rows.derive(LittleChain.job())
+        #expect(again.token == first.token)
+        #expect(!again.hasChanges)
+        try chain.reopenRows()
+        #expect(try chain.rows.derive(LittleChain.job()).token == first.token)
+    }
+
+    @Test func aRestoredHeadquartersBeginsAnEpochAndStoresStillGetDeltas() throws {
+        let chain = try filledChain()
+        let copy = chain.folder + "/backup.db"
+        try chain.hq.writeWithoutTransaction { try $0.execute(sql: "VACUUM INTO '\(copy)'") }
+        try chain.sql("UPDATE item SET value = 2")
+        let late = try chain.rows.derive(LittleChain.job())
+        // Back to the older state; then written to until its own numbers have passed those of the lost history.
+        try restore(chain, from: copy)
+        for value in 10..<30 { try chain.sql("UPDATE item SET value = \(value)") }
+        let restored = try chain.rows.derive(LittleChain.job())
+        #expect(restored.version.epoch > late.version.epoch)
+        #expect(restored.version.number > late.version.number)
+        let package = try #require(try plan(chain, from: late, to: restored).packages.first)
+        #expect(package.kind == .delta)
+        #expect(try chain.fill(package, at: restored).written["thing"] == ["i": "Optional(29)"])
+    }
+
+    private func restore(_ chain: LittleChain, from copy: String) throws {
+        try chain.hq.writeWithoutTransaction { db in
+            try db.execute(sql: "ATTACH DATABASE '\(copy)' AS copy")
+            defer { try? db.execute(sql: "DETACH DATABASE copy") }
+            for table in ["item", "seen", "_waybill_change", "_waybill_meta"] {
+                // Without the triggers: a restored file brings its log as it was.
+                let triggers = try String.fetchAll(
+                    db, sql: "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", arguments: [table])
+                let names = try String.fetchAll(
+                    db, sql: "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", arguments: [table])
+                for name in names { try db.execute(sql: "DROP TRIGGER main.\(quoted(name))") }
+                try db.execute(sql: "DELETE FROM main.\(table); INSERT INTO main.\(table) SELECT * FROM copy.\(table)")
+                for trigger in triggers { try db.execute(sql: trigger) }
+            }
+        }
+    }
+
+    @Test func storesGetEverythingWhenTheRowsWereLost() throws {
+        let chain = try filledChain()
+        let before = try chain.rows.derive(LittleChain.job())
+        try chain.reopenRows(losing: true)
+        let after = try chain.rows.derive(LittleChain.job())
+        #expect(try plan(chain, from: before, to: after).packages.map(\.kind) == [.full])
+    }
+
+    @Test func aChangedShapeSendsEverythingAndAChangedQueryOnlyWhatDiffers() throws {
+        let chain = try filledChain()
+        let before = try chain.rows.derive(LittleChain.job())
+        var other = LittleChain.job()
+        other.subjobs[0].rows = "SELECT scope, item_id, value + 1 AS value FROM item"
+        let queried = try chain.rows.derive(other)
+        #expect(queried.version > before.version)
+        #expect(try plan(chain, from: before, to: queried).packages.map(\.kind) == [.delta])
+        let reshaped = try chain.rows.derive(LittleChain.job(.real))
+        #expect(try plan(chain, from: queried, to: reshaped).packages.map(\.kind) == [.full])
+    }
+
+    @Test func aQueryThatGivesAKeyTwiceIsNamedAndChangesNothing() throws {
+        let chain = try filledChain()
+        let before = try chain.rows.derive(LittleChain.job())
+        var broken = LittleChain.job()
+        broken.subjobs[0].rows = "SELECT scope, item_id, value FROM item UNION ALL SELECT scope, item_id, 7 FROM item"
+        let fault = #expect(throws: DerivationFault.self) { try chain.rows.derive(broken) }
+        #expect(fault?.description.hasPrefix("job little: table thing: UNIQUE constraint failed") == true)
+        #expect(try chain.rows.derive(LittleChain.job()).token == before.token)
+    }
+}
