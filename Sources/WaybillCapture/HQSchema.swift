@@ -94,7 +94,7 @@ public enum HQSchema {
             return "\(name) TEXT NOT NULL DEFAULT ''"
         case .date:
             return
-                "\(name) TEXT\(presence) CHECK (\(name) GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]' AND date(\(name)) IS \(name))"
+                "\(name) TEXT\(presence) CHECK (\(name) GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]' AND date(\(name), '+0 days') IS \(name))"
                 .replacing("CHECK (", with: column.isNullable ? "CHECK (\(name) IS NULL OR " : "CHECK (")
         case .decimal:
             return

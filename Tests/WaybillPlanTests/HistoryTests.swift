@@ -55,9 +55,11 @@ import WaybillPlan
             for table in ["item", "seen", "_waybill_change", "_waybill_meta"] {
                 // Without the triggers: a restored file brings its log as it was.
                 let triggers = try String.fetchAll(
-                    db, sql: "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", arguments: [table])
+                    db, sql: "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", arguments: [table]
+                )
                 let names = try String.fetchAll(
-                    db, sql: "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", arguments: [table])
+                    db, sql: "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?",
+                    arguments: [table])
                 for name in names { try db.execute(sql: "DROP TRIGGER main.\(quoted(name))") }
                 try db.execute(sql: "DELETE FROM main.\(table); INSERT INTO main.\(table) SELECT * FROM copy.\(table)")
                 for trigger in triggers { try db.execute(sql: trigger) }

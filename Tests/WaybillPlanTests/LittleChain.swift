@@ -65,7 +65,9 @@ final class LittleChain {
         tokens += 1_000
         try rows.close()
         if losing {
-            for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: folder + "/rows.db" + suffix) }
+            for suffix in ["", "-wal", "-shm"] {
+                try? FileManager.default.removeItem(atPath: folder + "/rows.db" + suffix)
+            }
         }
         rows = try LittleChain.openRows(folder, from: tokens)
     }
@@ -133,7 +135,8 @@ final class LittleChain {
                     """)
         }
         let delivered = try read(path)
-        for table in filled where
+        for table in filled
+        where
             table.rows != Int64(delivered.written[table.shape.name]?.count ?? 0)
             || table.removed != Int64(delivered.removed[table.shape.name]?.count ?? 0)
         {
@@ -154,7 +157,8 @@ final class LittleChain {
                 delivered.written["mark"]?[row["key"]] = ""
             }
             delivered.removed["thing"] = try String.fetchSet(db, sql: "SELECT item_id FROM thing__removed")
-            delivered.removed["mark"] = try String.fetchSet(db, sql: "SELECT item_id || '/' || value FROM mark__removed")
+            delivered.removed["mark"] = try String.fetchSet(
+                db, sql: "SELECT item_id || '/' || value FROM mark__removed")
             return delivered
         }
     }
@@ -166,7 +170,8 @@ final class LittleChain {
         let store = LittleChain.stores.randomElement(using: &random)?.rawValue ?? "A"
         let value = Int.random(in: 0..<4, using: &random)
         switch Int.random(in: 0..<9, using: &random) {
-        case 0, 1: try sql("INSERT OR REPLACE INTO item VALUES ('\(item)', '\(scope)', \(value == 3 ? "NULL" : "\(value)"))")
+        case 0, 1:
+            try sql("INSERT OR REPLACE INTO item VALUES ('\(item)', '\(scope)', \(value == 3 ? "NULL" : "\(value)"))")
         case 2: try sql("UPDATE item SET value = \(value) WHERE item_id = '\(item)'")
         case 3: try sql("DELETE FROM item WHERE item_id = '\(item)'")
         case 4: try sql("UPDATE item SET scope = '\(scope)' WHERE item_id = '\(item)'")

@@ -64,7 +64,8 @@ import WaybillPlan
 
     @Test func storesOfOneAudienceAtOneContentShareAPackage() throws {
         let chain = try LittleChain()
-        try chain.sql("INSERT INTO seen VALUES ('A', 'x'), ('B', 'x'), ('C', 'y'); INSERT INTO item VALUES ('i', 'x', 1)")
+        try chain.sql(
+            "INSERT INTO seen VALUES ('A', 'x'), ('B', 'x'), ('C', 'y'); INSERT INTO item VALUES ('i', 'x', 1)")
         let first = try chain.rows.derive(LittleChain.job())
         let targets = LittleChain.stores.map { PlanTarget(store: $0, base: nil) }
         let full = try chain.rows.plan(LittleChain.job(), at: first, for: targets)
