@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -42,7 +43,7 @@ class RealHub:
             self.program("waybill-hub", "init", self.home, "--listen", endpoint)
             if self.start():
                 break
-            subprocess.run(["rm", "-r", str(self.home)], check=True)
+            shutil.rmtree(self.home)
         self.waybill("import", REPOSITORY / "deploy" / "sample")
 
     def program(self, name, *words, status=0):
@@ -67,6 +68,19 @@ class RealHub:
     def kill(self):
         self.process.kill()
         self.process.wait()
+
+    def back_up(self):
+        """As deploy/README.md says."""
+        for name in ("hub.db", "hq.db"):
+            with sqlite3.connect(self.home / name) as db, sqlite3.connect(self.home.with_name(name)) as copy:
+                db.backup(copy)
+
+    def restore(self, keeps_rows):
+        for path in self.home.glob("*.db*"):
+            if not (keeps_rows and path.name.startswith("rows.db")):
+                path.unlink()
+        for name in ("hub.db", "hq.db"):
+            shutil.copy(self.home.with_name(name), self.home / name)
 
     def stop(self):
         self.process.terminate()

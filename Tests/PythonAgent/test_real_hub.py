@@ -203,6 +203,31 @@ class RealHubTests(unittest.TestCase):
         self.hub.publish("prices")
         self.wait("the new price", lambda: self.base_price() == 55500)
 
+    def test_a_hub_restored_from_a_backup_brings_stores_to_its_own_rows(self):
+        for keeps_rows in (True, False):
+            with self.subTest(keeps_rows=keeps_rows):
+                if keeps_rows:
+                    self.enrol()
+                self.set_price("4.0000")
+                self.hub.publish("prices")
+                self.run_until_applied("prices")
+                self.hub.back_up()
+                self.set_price("8.0000")
+                self.hub.publish("prices")
+                self.run_until_applied("prices")
+                self.assertEqual(self.base_price(), 80000)
+
+                self.hub.kill()
+                self.hub.restore(keeps_rows)
+                self.assertTrue(self.hub.start(), self.hub.log_text())
+                # Nobody publishes: the hub sees by the store's watermark that it has another history.
+                store = self.start(*self.command("run", self.home))
+                self.wait("the older price", lambda: self.base_price() == 40000)
+                self.wait("the report", lambda: self.hub.waybill("store", "list")[0]["behind"] == [])
+                self.assertEqual(self.hub.waybill("session", "list", "--job", "prices")[0]["kind"], "full")
+                store.kill()
+                store.wait()
+
     def has(self, table):
         return bool(self.rows(f"SELECT 1 FROM sqlite_schema WHERE name = '{table}'"))
 

@@ -108,6 +108,14 @@ extension Desk {
                 .log("store \(record.id) \(what) of job \(job), after version \(before.version)", isProblem: true))
             effects.append(.catchUp(job))
         }
+        for (job, mark) in told.sorted(by: { $0.key < $1.key })
+        where positions[job] != mark && deliveries[mark.session] == nil {
+            // Of another history: this hub was restored or made anew, or the store's database comes from elsewhere.
+            // What the store has is unknown, so it is not left with it until somebody publishes.
+            effects.append(
+                .log("store \(record.id) stands at session \(mark.session) of job \(job), which this hub does not know", isProblem: true))
+            if !effects.contains(.catchUp(job)) { effects.append(.catchUp(job)) }
+        }
         positions = told
         effects.append(.savePositions(told))
     }

@@ -215,13 +215,14 @@ final class SessionBuilder {
     }
 
     private func catchUp(_ job: JobID, _ store: StoreID) {
+        guard jobs.contains(where: { $0.id == job }) else { return }
         do {
             let id = try operations.write { db in
                 try SessionRecord.create(
                     job: job, request: SessionRequest(isFull: false, stores: [store.rawValue]), at: clock.now(),
                     random: UInt64.random(in: .min ... .max), in: db)
             }
-            logger.info("session \(id) of job \(job) brings store \(store) back to where it was")
+            logger.info("session \(id) of job \(job) brings store \(store) to where it should be")
             build(id)
         } catch {
             logger.error("no session could be begun for store \(store): \(error)")

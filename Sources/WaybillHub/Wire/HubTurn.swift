@@ -161,7 +161,7 @@ struct HubTurn: ~Copyable {
         let logger = parts.logger
         withDesk(of: store, &batch) { desk in
             var known: [Delivery] = []
-            for session in letter.sessions where desk.deliveries[session] == nil {
+            for session in letter.sessions(beside: desk.positions) where desk.deliveries[session] == nil {
                 do {
                     let found = try operations.read { try DeliveryRecord.find(session, store, in: $0) }
                     known += found.map { [$0] } ?? []
@@ -301,10 +301,11 @@ extension SealedRecord {
 }
 
 extension AgentLetter {
-    /// Sessions that the letter names and a decision may need.
-    var sessions: [SessionID] {
+    /// Sessions that the letter names and a decision may need; `positions` is what is known of the store already.
+    func sessions(beside positions: [JobID: Watermark]) -> [SessionID] {
         switch body {
-        case .hello, .chunkRequest: []
+        case .hello(let hello): hello.watermarks.filter { positions[$0.key] != $0.value }.map(\.value.session)
+        case .chunkRequest: []
         case .request(let session, _, _): [session]
         case .reports(let reports): Array(Set(reports.map(\.session)))
         }
