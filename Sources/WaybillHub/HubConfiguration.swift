@@ -116,6 +116,12 @@ public struct HubConfiguration: Sendable, Equatable {
         return "tcp://\(advertise)\(endpoint[colon...])"
     }
 
+    /// Whether what enrolment codes name is a place that a store can connect to, not "every address of this machine".
+    var isAdvertisedReachable: Bool {
+        let host = advertised(enrol).dropFirst("tcp://".count).prefix { $0 != "/" }
+        return !["0.0.0.0:", "*:", "[::]:"].contains { host.hasPrefix($0) }
+    }
+
     /// The file that `init` writes.
     static func template(listen: String) -> String {
         """
