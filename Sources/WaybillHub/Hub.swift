@@ -40,12 +40,14 @@ public final class Hub: Service {
         let gatekeeper = try Gatekeeper(
             context: context,
             policies: [
-                HubSockets.agentsDomain: .allowList(EnrolledKeys.allowList(try operations.read { try StoreRecord.all(in: $0) })),
+                HubSockets.agentsDomain: .allowList(
+                    EnrolledKeys.allowList(try operations.read { try StoreRecord.all(in: $0) })),
                 HubSockets.enrolmentDomain: .anyKey,
             ]
         ) { [isServing] notice in
             // Before the hub serves, the only stranger is its own test, which is refused as it should be.
-            logger.log(level: isServing.isSet ? .warning : .debug, "\(notice)\(Hub.formerHolder(of: notice, operations))")
+            logger.log(
+                level: isServing.isSet ? .warning : .debug, "\(notice)\(Hub.formerHolder(of: notice, operations))")
         }
         let queue = PublisherQueue()
         parts = HubParts(

@@ -114,7 +114,8 @@ struct HubBackend: AdminBackend {
     func addStore(_ store: StoreID) async throws -> StoreAdded {
         guard configuration.isAdvertisedReachable else {
             throw AdminError.conflict(
-                "no store can connect to \(configuration.enrol); name this machine as 'advertise' in hub.yaml and start the hub again")
+                "no store can connect to \(configuration.enrol); name this machine as 'advertise' in hub.yaml and start the hub again"
+            )
         }
         let hqPath = home.hqDatabase
         let isKnown = try await onOwnThread {

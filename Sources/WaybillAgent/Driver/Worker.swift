@@ -134,11 +134,13 @@ final class Worker: Sendable {
                 shouldStop: { self.isStopRequested.load(ordering: .acquiring) })
             CrashPoint.applied.pass()
             parts.logger.info(
-                "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms")
+                "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms"
+            )
             let budget = parts.configuration.lockBudgetMilliseconds
             if result.longestLockMilliseconds > budget {
                 parts.logger.warning(
-                    "a till that writes may have waited \(result.longestLockMilliseconds) ms for session \(manifest.session); lock_budget_ms is \(budget)")
+                    "a till that writes may have waited \(result.longestLockMilliseconds) ms for session \(manifest.session); lock_budget_ms is \(budget)"
+                )
             }
             mailbox.post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))
         } catch let fault as ApplyFault {

@@ -113,7 +113,9 @@ extension Desk {
             // Of another history: this hub was restored or made anew, or the store's database comes from elsewhere.
             // What the store has is unknown, so it is not left with it until somebody publishes.
             effects.append(
-                .log("store \(record.id) stands at session \(mark.session) of job \(job), which this hub does not know", isProblem: true))
+                .log(
+                    "store \(record.id) stands at session \(mark.session) of job \(job), which this hub does not know",
+                    isProblem: true))
             if !effects.contains(.catchUp(job)) { effects.append(.catchUp(job)) }
         }
         positions = told
@@ -199,7 +201,8 @@ extension Desk {
     ) {
         guard let peer else { return }
         for report in strange {
-            effects.append(.log("store \(record.id) sent a report that is not understood: \(report.fault)", isProblem: true))
+            effects.append(
+                .log("store \(record.id) sent a report that is not understood: \(report.fault)", isProblem: true))
         }
         var changed: Set<SessionID> = []
         for report in reports {

@@ -63,7 +63,9 @@ public final class HubLoop: Sendable {
     /// CURVE fails open when something about the gatekeeper is wrong, and nothing else would show it.
     private func refuseToServeStrangers() throws {
         parts.logger.info("asking at both endpoints with keys that nobody knows; each must be refused")
-        for (endpoint, kind) in [(parts.configuration.listen, SocketKind.router), (parts.configuration.announce, .publisher)] {
+        for (endpoint, kind) in [
+            (parts.configuration.listen, SocketKind.router), (parts.configuration.announce, .publisher),
+        ] {
             let outcome = try StrangerTest.run(
                 endpoint: endpoint, server: kind, serverKey: parts.curveKeys.publicKey, context: parts.context)
             guard case .refused = outcome else {

@@ -43,12 +43,19 @@ struct DeskAtWork {
     }
 
     mutating func hello(
-        _ positions: [JobID: Watermark] = [:], sequence: Int64? = nil, as speaker: Incarnation? = nil
+        _ positions: [JobID: Watermark] = [:], sequence: Int64? = nil, as speaker: Incarnation? = nil,
+        ofAnotherHistory: Bool = false
     ) -> [DeskEffect] {
+        // Sessions of this hub are found in its database; those of another history are not.
+        let known = positions.map { job, mark in
+            Delivery(
+                session: mark.session, store: Sample.store, job: job, version: mark.version, package: nil,
+                isNoData: true)
+        }
         let hello = AgentLetter.Hello(
             agentVersion: "1.0", sequence: sequence ?? self.sequence, watermarks: positions, freeBytes: 1 << 30,
             progress: nil)
-        return hear(.hello(hello), as: speaker)
+        return hear(.hello(hello), as: speaker, known: ofAnotherHistory ? [] : known)
     }
 
     mutating func request(_ delivery: Delivery, attempt: Int = 1) -> [DeskEffect] {

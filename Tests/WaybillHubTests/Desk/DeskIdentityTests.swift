@@ -159,6 +159,14 @@ import WaybillWire
         #expect(effects.savedPositions.count == 1)
     }
 
+    @Test func aStoreOfAnotherHistoryIsCaughtUpHoweverFarItsNumbersAre() throws {
+        var work = try DeskAtWork(positions: [Sample.prices: Sample.mark(5)])
+        let effects = work.hello([Sample.prices: Sample.mark(6)], ofAnotherHistory: true)
+        #expect(effects.caughtUp == [Sample.prices])
+        #expect(effects.problems.count == 1)
+        #expect(work.hello([Sample.prices: Sample.mark(6)], ofAnotherHistory: true).caughtUp == [])
+    }
+
     @Test func anOvertakenHelloDoesNotMoveTheStoreBack() throws {
         var work = try DeskAtWork()
         _ = work.hello([Sample.prices: Sample.mark(5)], sequence: 8)
