@@ -129,6 +129,15 @@ public final class StoreDatabase: Sendable {
         }
     }
 
+    /// Says that the store no longer has what a job brought: a table is gone or was altered by somebody. The hub hears
+    /// of it with the next hello and sends everything.
+    public func forgetWatermark(of job: JobID) throws {
+        try write { db in
+            try db.execute(sql: "DELETE FROM _waybill_watermark WHERE job = ?", arguments: [job.rawValue])
+            try StoreSchema.set("sequence", try StoreSchema.integer("sequence", in: db) + 1, in: db)
+        }
+    }
+
     /// Answers a cancel, truly and for good: promises never to apply the run, or says that it was applied.
     ///
     /// The applier's last transaction and this one exclude each other, so there is no third answer.

@@ -15,6 +15,18 @@ import WaybillModel
             session: Parcel.session(number), job: Parcel.job, run: run, at: Timestamp(milliseconds: at))
     }
 
+    @Test func aForgottenWatermarkIsADurableChangeThatTheHubHearsOf() throws {
+        try shop.apply(.full(1, .price([[1, "A", 1]])))
+        let before = try shop.ledger.state()
+        try shop.ledger.forgetWatermark(of: Parcel.job)
+        let after = try shop.ledger.state()
+        #expect(after.watermarks.isEmpty)
+        #expect(after.sequence == before.sequence + 1)
+        // Everything may come again, as a full package.
+        try shop.apply(.full(2, .price([[1, "A", 2]])))
+        #expect(try shop.watermark == Parcel.watermark(2))
+    }
+
     // MARK: cancel
 
     @Test func aCancelBeforeTheApplyWins() throws {

@@ -144,8 +144,7 @@ final class Worker: Sendable {
             }
             mailbox.post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))
         } catch let fault as ApplyFault {
-            // An answer may have been written into the outbox.
-            if case .canceled = fault, let state = try? ledger.storedState() { mailbox.post(.stored(state)) }
+            report(fault, of: manifest.job, ledger)
             mailbox.post(
                 .failed(
                     manifest.id,
@@ -153,6 +152,20 @@ final class Worker: Sendable {
                         stage: .apply, message: "\(fault)", isTransient: fault.isTransient, isStale: fault.isStale)))
         } catch {
             mailbox.post(.failed(manifest.id, AgentFault(stage: .apply, message: "\(error)", isTransient: true)))
+        }
+    }
+
+    /// What a fault leaves in the store's database beside the report of it.
+    private func report(_ fault: ApplyFault, of job: JobID, _ ledger: StoreDatabase) {
+        do {
+            switch fault {
+            case .shapeChanged: try ledger.forgetWatermark(of: job)
+            case .canceled: break  // an answer may have been written into the outbox
+            default: return
+            }
+            mailbox.post(.stored(try ledger.storedState()))
+        } catch {
+            parts.logger.error("store.db could not be written: \(error)")
         }
     }
 
