@@ -53,6 +53,7 @@ public final class Hub: Service {
         parts = HubParts(
             home: home, configuration: configuration, context: context, gatekeeper: gatekeeper, curveKeys: curveKeys,
             operations: operations, clock: clock, hubRun: UInt64.random(in: .min ... .max), publisher: queue,
+            jobs: Set(RetailJobs.all.map(\.id)),
             logger: logger)
         wire = try HubLoop(parts: parts)
         publisher = Publisher(

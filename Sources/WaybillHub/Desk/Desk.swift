@@ -124,6 +124,9 @@ public enum DeskEffect: Sendable, Hashable {
     case saveDelivery(Delivery)
     case saveContact(StoreRecord)
     case savePositions([JobID: Watermark])
+    /// The store has fallen behind what it had: begin a session of the job for it. Durable together with the position
+    /// that shows it, for nobody will notice it a second time.
+    case catchUp(JobID)
     // Afterwards.
     case send([UInt8], HubLetter)
     /// The manifest of the package lies in `hub.db`.
@@ -131,8 +134,6 @@ public enum DeskEffect: Sendable, Hashable {
     case sendChunk([UInt8], package: PackageID, index: Int)
     /// Make a package that leads this store from where it stands to the session.
     case prepare(SessionID, base: Watermark?, isRepair: Bool)
-    /// The store has fallen behind what it had: run the job for it.
-    case catchUp(JobID)
     case answerCancel(CancelAnswer)
     /// nil: accepted; else why not.
     case answerRerun(refusal: String?)

@@ -102,11 +102,7 @@ extension Desk {
     /// What the store says it has, is what it has. Where that is less than it had, somebody has to send it again.
     private mutating func takePositions(_ told: [JobID: Watermark], _ effects: inout [DeskEffect]) {
         for (job, before) in positions.sorted(by: { $0.key < $1.key }) {
-            if let after = told[job], after.version >= before.version { continue }
-            let what = told[job].map { "is back at version \($0.version)" } ?? "has lost all it had"
-            effects.append(
-                .log("store \(record.id) \(what) of job \(job), after version \(before.version)", isProblem: true))
-            effects.append(.catchUp(job))
+            noteFall(of: job, from: before, to: told[job], &effects)
         }
         for (job, mark) in told.sorted(by: { $0.key < $1.key })
         where positions[job] != mark && deliveries[mark.session] == nil {
@@ -120,6 +116,14 @@ extension Desk {
         }
         positions = told
         effects.append(.savePositions(told))
+    }
+
+    private func noteFall(of job: JobID, from before: Watermark, to after: Watermark?, _ effects: inout [DeskEffect]) {
+        if let after, after.version >= before.version { return }
+        let what = after.map { "is back at version \($0.version)" } ?? "has lost all it had"
+        effects.append(
+            .log("store \(record.id) \(what) of job \(job), after version \(before.version)", isProblem: true))
+        effects.append(.catchUp(job))
     }
 
     /// Tells the store, if it is connected, what there is for it; asks for packages where none fits.
@@ -234,6 +238,8 @@ extension Desk {
             report.sequence > record.sequence
         else { return }
         record.sequence = report.sequence
+        // A restored store may tell of its next step before it has said hello.
+        if let before = positions[report.job] { noteFall(of: report.job, from: before, to: watermark, &effects) }
         positions[report.job] = watermark
         effects.append(.saveContact(record))
         effects.append(.savePositions(positions))

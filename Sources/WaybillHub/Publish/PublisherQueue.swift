@@ -7,8 +7,6 @@ enum PublisherTask: Sendable {
     case build(SessionID)
     /// Make a package that leads one store from where it stands to a session.
     case prepare(SessionID, StoreID, base: Watermark?, isRepair: Bool)
-    /// A store has lost what it had: run the job for it.
-    case catchUp(JobID, StoreID)
 }
 
 /// Tasks waiting for the publisher: many threads add, one takes and may wait.

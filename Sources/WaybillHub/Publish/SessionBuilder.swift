@@ -39,7 +39,6 @@ final class SessionBuilder {
         case .build(let session): build(session)
         case .prepare(let session, let store, let base, let isRepair):
             prepare(session, for: store, base: base, isRepair: isRepair)
-        case .catchUp(let job, let store): catchUp(job, store)
         }
     }
 
@@ -212,21 +211,6 @@ final class SessionBuilder {
             return wire.post(.prepared(session.id, target.store, .covered("the store has all of it already"), nil))
         }
         wire.post(.prepared(session.id, target.store, .package(sealed.package), sealed))
-    }
-
-    private func catchUp(_ job: JobID, _ store: StoreID) {
-        guard jobs.contains(where: { $0.id == job }) else { return }
-        do {
-            let id = try operations.write { db in
-                try SessionRecord.create(
-                    job: job, request: SessionRequest(isFull: false, stores: [store.rawValue]), at: clock.now(),
-                    random: UInt64.random(in: .min ... .max), in: db)
-            }
-            logger.info("session \(id) of job \(job) brings store \(store) to where it should be")
-            build(id)
-        } catch {
-            logger.error("no session could be begun for store \(store): \(error)")
-        }
     }
 }
 

@@ -98,6 +98,8 @@ struct HubParts: Sendable {
     var clock: HubClock
     var hubRun: UInt64
     var publisher: PublisherQueue
+    /// The jobs there are.
+    var jobs: Set<JobID>
     var logger: Logger
 
     var deskSettings: DeskSettings {

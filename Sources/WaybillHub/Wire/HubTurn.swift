@@ -14,6 +14,8 @@ struct HubTurn: ~Copyable {
     var desks: [StoreID: Desk] = [:]
     var files: PackageFiles
     var keys: EnrolledKeys
+    /// Orders of a turn that could not be written.
+    private var unkept: [HubOrder] = []
 
     init(parts: HubParts, sockets: consuming HubSockets, keys: EnrolledKeys) {
         self.parts = parts
@@ -27,7 +29,10 @@ struct HubTurn: ~Copyable {
         var saves: [(Database) throws -> Void] = []
         var sends: [Outgoing] = []
         var replies: [@Sendable () -> Void] = []
+        /// Jobs to run for stores that have lost what they had.
+        var catchUps: [(JobID, StoreID)] = []
         var touched: Set<StoreID> = []
+        var unwritten = Unwritten()
     }
 
     enum Outgoing {
@@ -41,10 +46,13 @@ struct HubTurn: ~Copyable {
 
     mutating func run(wakeUp: WakeUp, takeOrders: () -> [HubOrder]) {
         var batch = Batch()
+        var orders = unkept
+        unkept = []
         do {
             let items = [sockets.agents.item(), sockets.enrolment.item()]
             _ = try Poller.wait(for: items, wakeUp: wakeUp, milliseconds: HubLimits.idleMilliseconds)
-            for order in takeOrders() { obey(order, &batch) }
+            orders += takeOrders()
+            for order in orders { obey(order, &batch) }
             var taken = 0
             while taken < HubLimits.batchMax, let message = try sockets.agents.receive() {
                 taken += 1
@@ -56,27 +64,40 @@ struct HubTurn: ~Copyable {
             }
         } catch {
             parts.logger.error("the hub's sockets failed: \(error)")
-            return
+            return undo(batch, orders)
         }
-        guard keep(batch) else { return }
+        do { try keep(&batch) } catch {
+            parts.logger.error("hub.db could not be written, agents will ask again: \(error)")
+            // What can never be written is not tried for ever.
+            let isHopeless = (error as? DatabaseError)?.resultCode == .SQLITE_CONSTRAINT
+            return undo(batch, isHopeless ? [] : orders)
+        }
         batch.passCrashPoints()
         for outgoing in batch.sends { say(outgoing) }
         for reply in batch.replies { reply() }
     }
 
-    /// Writes all that the turn wants kept, durably, in one transaction. On failure nothing of the turn has happened.
-    private mutating func keep(_ batch: Batch) -> Bool {
-        guard !batch.saves.isEmpty else { return true }
-        do {
-            try parts.operations.write { db in
-                for save in batch.saves { try save(db) }
+    /// Writes all that the turn wants kept, durably, in one transaction.
+    private func keep(_ batch: inout Batch) throws {
+        guard !batch.saves.isEmpty || !batch.catchUps.isEmpty else { return }
+        let begun = try parts.operations.write { db in
+            for save in batch.saves { try save(db) }
+            return try batch.catchUps.map { job, store in
+                try SessionRecord.create(
+                    job: job, request: SessionRequest(isFull: false, stores: [store.rawValue]), at: parts.clock.now(),
+                    random: UInt64.random(in: .min ... .max), in: db)
             }
-            return true
-        } catch {
-            parts.logger.error("hub.db could not be written, agents will ask again: \(error)")
-            for store in batch.touched { desks[store] = nil }
-            return false
         }
+        for (session, (job, store)) in zip(begun, batch.catchUps) {
+            parts.logger.info("session \(session) of job \(job) brings store \(store) back to where it was")
+            batch.sends.append(.task(.build(session)))
+        }
+    }
+
+    /// Nothing of the turn has happened: agents ask again by themselves, orders are obeyed in the next turn.
+    private mutating func undo(_ batch: Batch, _ orders: [HubOrder]) {
+        for store in batch.touched { desks[store] = nil }
+        unkept = orders
     }
 
     // MARK: desks
@@ -108,7 +129,9 @@ struct HubTurn: ~Copyable {
 
     private func take(_ effect: DeskEffect, of store: StoreID, _ batch: inout Batch) {
         switch effect {
-        case .saveDelivery(let delivery): batch.saves.append { try DeliveryRecord.save(delivery, in: $0) }
+        case .saveDelivery(let delivery):
+            batch.unwritten.note(delivery)
+            batch.saves.append { try DeliveryRecord.save(delivery, in: $0) }
         case .saveContact(let record): batch.saves.append { try record.saveContact(in: $0) }
         case .savePositions(let positions):
             batch.saves.append { try StoreRecord.savePositions(positions, of: store, in: $0) }
@@ -121,7 +144,9 @@ struct HubTurn: ~Copyable {
             batch.sends.append(.chunk(store, RoutingID(routing), package: package, index: index))
         case .prepare(let session, let base, let isRepair):
             batch.sends.append(.task(.prepare(session, store, base: base, isRepair: isRepair)))
-        case .catchUp(let job): batch.sends.append(.task(.catchUp(job, store)))
+        // A store may stand at a job that this hub, restored or made anew, does not have.
+        case .catchUp(let job) where parts.jobs.contains(job): batch.catchUps.append((job, store))
+        case .catchUp: break
         case .log(let text, let isProblem): parts.logger.log(level: isProblem ? .warning : .info, "\(text)")
         case .answerCancel, .answerRerun: break  // taken by whoever gave the order
         }
@@ -159,9 +184,14 @@ struct HubTurn: ~Copyable {
         let now = parts.clock.now()
         let operations = parts.operations
         let logger = parts.logger
+        let unwritten = batch.unwritten
         withDesk(of: store, &batch) { desk in
             var known: [Delivery] = []
             for session in letter.sessions(beside: desk.positions) where desk.deliveries[session] == nil {
+                if let delivery = unwritten.delivery(session, store) {
+                    known.append(delivery)
+                    continue
+                }
                 do {
                     let found = try operations.read { try DeliveryRecord.find(session, store, in: $0) }
                     known += found.map { [$0] } ?? []
@@ -188,7 +218,7 @@ struct HubTurn: ~Copyable {
             withDesk(of: store, &batch) { $0.step(.prepared(session, outcome), now: now) }
         case .cancel(let session, let stores, let reason, let reply):
             var answers: [StoreID: CancelAnswer] = [:]
-            for delivery in deliveries(of: session, stores) {
+            for delivery in deliveries(of: session, stores, batch.unwritten) {
                 withDesk(of: delivery.store, &batch) { desk in
                     let effects = desk.step(.cancel(delivery, reason: reason), now: now)
                     for case .answerCancel(let answer) in effects { answers[delivery.store] = answer }
@@ -196,6 +226,7 @@ struct HubTurn: ~Copyable {
                 }
             }
             if stores == nil {
+                batch.unwritten.note(session, isCanceled: true)
                 batch.saves.append { db in
                     guard var record = try SessionRecord.find(session, in: db) else { return }
                     record.status = .canceled
@@ -206,7 +237,7 @@ struct HubTurn: ~Copyable {
             batch.replies.append { [answers] in reply(answers) }
         case .rerun(let session, let stores, let reply):
             var refusals: [StoreID: String?] = [:]
-            for delivery in deliveries(of: session, stores) {
+            for delivery in deliveries(of: session, stores, batch.unwritten) {
                 withDesk(of: delivery.store, &batch) { desk in
                     let effects = desk.step(.rerun(delivery), now: now)
                     for case .answerRerun(let refusal) in effects { refusals[delivery.store] = refusal }
@@ -214,6 +245,7 @@ struct HubTurn: ~Copyable {
                 }
             }
             if refusals.values.contains(where: { $0 == nil }) {
+                batch.unwritten.note(session, isCanceled: false)
                 batch.saves.append { db in
                     guard var record = try SessionRecord.find(session, in: db), record.status == .canceled else {
                         return
@@ -243,7 +275,7 @@ struct HubTurn: ~Copyable {
         // Called off while it was being built: its deliveries are not made at all.
         do {
             let now = try parts.operations.read { try SessionRecord.find(session.id, in: $0)?.status }
-            guard now != .canceled else { return }
+            guard now != .canceled, !batch.unwritten.isCanceled(session.id) else { return }
         } catch {
             return parts.logger.error("session \(session.id) could not be looked up in hub.db: \(error)")
         }
@@ -255,10 +287,10 @@ struct HubTurn: ~Copyable {
         if session.status == .available { batch.sends.append(.announcement(session.job, session.id)) }
     }
 
-    private func deliveries(of session: SessionID, _ stores: [StoreID]?) -> [Delivery] {
+    private func deliveries(of session: SessionID, _ stores: [StoreID]?, _ unwritten: Unwritten) -> [Delivery] {
         do {
-            let all = try parts.operations.read { try DeliveryRecord.all(of: session, in: $0) }
-            return all.filter { stores?.contains($0.store) ?? true }
+            let stored = try parts.operations.read { try DeliveryRecord.all(of: session, in: $0) }
+            return unwritten.deliveries(of: session, over: stored).filter { stores?.contains($0.store) ?? true }
         } catch {
             parts.logger.error("hub.db could not be read: \(error)")
             return []

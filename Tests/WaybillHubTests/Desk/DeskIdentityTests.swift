@@ -152,6 +152,15 @@ import WaybillWire
         #expect(work.hello().caughtUp == [])
     }
 
+    @Test func aRestoredStoreThatTellsOfItsNextStepBeforeItsHelloIsCaughtUpToo() throws {
+        var work = try DeskAtWork(positions: [Sample.prices: Sample.mark(5)])
+        let report = Sample.report(Sample.delivery(3), .applied, id: 1, of: second)
+        let effects = work.hear(.reports([report]), as: second)
+        #expect(effects.caughtUp == [Sample.prices])
+        #expect(effects.savedPositions == [[Sample.prices: Sample.mark(3)]])
+        #expect(work.hello([Sample.prices: Sample.mark(3)], sequence: 1, as: second).caughtUp == [])
+    }
+
     @Test func aStoreThatWentOnIsNotCaughtUp() throws {
         var work = try DeskAtWork(positions: [Sample.prices: Sample.mark(5)])
         let effects = work.hello([Sample.prices: Sample.mark(6), Sample.assortments: Sample.mark(1)])
