@@ -115,6 +115,10 @@ let package = Package(
                 httpClient, hummingbird, yams, grdb,
             ]),
         tests("WaybillAgentTests", ["WaybillAgent", "WaybillTransfer", "WaybillModel", "WaybillWire"]),
+        // Both halves of the protocol in one process, over a network of our own.
+        tests(
+            "WaybillConversationTests",
+            ["WaybillHub", "WaybillAgent", "WaybillSessions", "WaybillModel", "WaybillWire", grdb]),
         // Starts the built programs and looks at them from outside.
         tests("WaybillSystemTests", ["WaybillModel", "WaybillDatabase", grdb]),
     ],

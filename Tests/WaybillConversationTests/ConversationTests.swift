@@ -1,0 +1,29 @@
+import Foundation
+import Testing
+
+/// The two halves of the protocol against each other. WAYBILL_SEEDS=FROM-TO runs those seeds instead of the usual ones,
+/// WAYBILL_SEED=N tells the story of one.
+@Suite struct ConversationTests {
+    @Test func allComesRightAfterEverythingWentWrong() throws {
+        for seed in ConversationTests.seeds {
+            if let fault = try Conversation(seed: seed).verdict() { Issue.record("seed \(seed): \(fault)") }
+        }
+    }
+
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["WAYBILL_SEED"] != nil))
+    func theStoryOfOneSeed() throws {
+        let seed = try #require(ProcessInfo.processInfo.environment["WAYBILL_SEED"].flatMap(UInt64.init))
+        let conversation = try Conversation(seed: seed, isTold: true)
+        let fault = conversation.verdict()
+        print(conversation.story.joined(separator: "\n"))
+        #expect(fault == nil)
+    }
+
+    private static var seeds: ClosedRange<UInt64> {
+        let bounds = ProcessInfo.processInfo.environment["WAYBILL_SEEDS"]?.split(separator: "-").compactMap {
+            UInt64($0)
+        }
+        guard let bounds, bounds.count == 2, bounds[0] <= bounds[1] else { return 1...300 }
+        return bounds[0]...bounds[1]
+    }
+}
