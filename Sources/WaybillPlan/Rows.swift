@@ -44,8 +44,8 @@ public final class Rows {
     private let hqPath: String
     private let random: () -> UInt64
 
-    /// - Parameter minimumEpoch: above every epoch that sessions of this hub have used; matters only when `rows.db`
-    ///   is new although the hub is not (it was lost or left out of a backup).
+    /// - Parameter minimumEpoch: one above every epoch that sessions of this hub have used; matters only when `rows.db`
+    ///   is new, or from an old backup, although the hub is not.
     public init(path: String, hqPath: String, minimumEpoch: Int64, random: @escaping () -> UInt64) throws {
         queue = try OpenDatabase.queue(at: path, label: "rows")
         self.hqPath = hqPath
@@ -56,8 +56,11 @@ public final class Rows {
             try db.execute(sql: "ATTACH DATABASE ? AS hq", arguments: [Rows.readOnlyURI(hqPath)])
             try RowsSchema.install(in: db)
             try db.execute(
-                sql: "INSERT INTO meta (name, value) VALUES ('epoch', ?) ON CONFLICT (name) DO NOTHING",
-                arguments: [String(minimumEpoch)])
+                sql: """
+                    INSERT INTO meta (name, value) VALUES ('epoch', :epoch)
+                    ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE CAST(meta.value AS INTEGER) < :epoch - 1
+                    """,
+                arguments: ["epoch": String(minimumEpoch)])
         }
     }
 

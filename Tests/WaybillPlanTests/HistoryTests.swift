@@ -67,6 +67,17 @@ import WaybillPlan
         }
     }
 
+    @Test func anOldCopyOfTheRowsGoesOnAboveEveryEpochThatSessionsUsed() throws {
+        let chain = try filledChain()
+        #expect(try chain.rows.derive(LittleChain.job()).version.epoch == 1)
+        // The hub's sessions have come to epoch 4 meanwhile; the copy knows of 1.
+        try chain.reopenRows(minimumEpoch: 5)
+        #expect(try chain.rows.derive(LittleChain.job()).version.epoch == 5)
+        // In step with its sessions nothing is lifted.
+        try chain.reopenRows(minimumEpoch: 6)
+        #expect(try chain.rows.derive(LittleChain.job()).version.epoch == 5)
+    }
+
     @Test func storesGetEverythingWhenTheRowsWereLost() throws {
         let chain = try filledChain()
         let before = try chain.rows.derive(LittleChain.job())

@@ -52,16 +52,20 @@ final class LittleChain {
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-    private static func openRows(_ folder: String, from first: UInt64) throws -> Rows {
+    private static func openRows(
+        _ folder: String, from first: UInt64, minimumEpoch: Int64 = 1
+    ) throws -> Rows {
         var next = first
-        return try Rows(path: folder + "/rows.db", hqPath: folder + "/hq.db", minimumEpoch: 1) {
+        return try Rows(path: folder + "/rows.db", hqPath: folder + "/hq.db", minimumEpoch: minimumEpoch) {
             next += 1
             return next
         }
     }
 
     /// As after a restart of the hub; with `losing`, as if `rows.db` had been left out of a backup.
-    func reopenRows(losing: Bool = false) throws {
+    ///
+    /// - Parameter minimumEpoch: one above every epoch that the hub's sessions have used.
+    func reopenRows(losing: Bool = false, minimumEpoch: Int64 = 1) throws {
         tokens += 1_000
         try rows.close()
         if losing {
@@ -69,7 +73,7 @@ final class LittleChain {
                 try? FileManager.default.removeItem(atPath: folder + "/rows.db" + suffix)
             }
         }
-        rows = try LittleChain.openRows(folder, from: tokens)
+        rows = try LittleChain.openRows(folder, from: tokens, minimumEpoch: minimumEpoch)
     }
 
     /// `thing` holds items as they are; `mark` one row for each item with a value, keyed by item and value.
