@@ -78,6 +78,8 @@ public struct Delivery: Hashable, Sendable {
         public var appliedAt: Timestamp?
         public var canceledAt: Timestamp?
         public var attempts = 0
+        /// Attempts that failed for a reason which waiting does not heal: the earliest, as many as the try count.
+        public var lastingFailures: [Int] = []
         public var rowsChanged: Int64 = 0
         public var longestLockMilliseconds: Int64 = 0
 
@@ -87,20 +89,22 @@ public struct Delivery: Hashable, Sendable {
     /// How far a report says the store is: final outcomes above all, then by attempt, then by stage.
     ///
     /// `applied` stands above `canceled`: a store never says both, and if a copy of its database did, then a price
-    /// that may be in the till must not be shown as called off.
+    /// that may be in the till must not be shown as called off. Standings are equal only when neither is less, so that
+    /// the greatest is one, whatever the order of arrival.
     public struct Standing: Hashable, Sendable, Comparable {
-        public var outcome: StoreOutcome
-        public var attempt: Int
+        public let outcome: StoreOutcome
+        /// 0 with `canceled`: the promise is about the run.
+        public let attempt: Int
 
         public init(outcome: StoreOutcome, attempt: Int) {
             self.outcome = outcome
-            self.attempt = attempt
+            self.attempt = outcome == .canceled ? 0 : attempt
         }
 
         private var rank: (Int, Int, Int) {
             switch outcome {
-            case .applied: (2, 0, 0)
-            case .canceled: (1, 0, 0)
+            case .applied: (2, attempt, 0)
+            case .canceled: (1, attempt, 0)
             case .requested: (0, attempt, 0)
             case .downloaded: (0, attempt, 1)
             case .downloadFailed: (0, attempt, 2)
@@ -122,9 +126,10 @@ extension Delivery.Told {
     mutating func join(_ report: StoreReport) {
         let standing = Delivery.Standing(outcome: report.outcome, attempt: report.attempt)
         let isNewer = self.standing.map { $0 < standing } ?? true
-        // Two reports of equal standing differ only when a database was copied: then the greater text wins, so that
-        // the order of arrival still does not matter.
-        if isNewer || (self.standing == standing && report.message > message) {
+        // Two reports of equal standing differ only when a database was copied: then the greater text wins, and of
+        // equal texts the failure that may heal, so that the order of arrival still does not matter.
+        let isGreater = (report.message, report.isTransient ? 1 : 0) > (message, isTransient ? 1 : 0)
+        if isNewer || (self.standing == standing && isGreater) {
             self.standing = standing
             message = report.message
             isTransient = report.isTransient
@@ -138,7 +143,10 @@ extension Delivery.Told {
             rowsChanged = max(rowsChanged, report.rowsChanged)
             longestLockMilliseconds = max(longestLockMilliseconds, report.longestLockMilliseconds)
         case .canceled: canceledAt = earlier(canceledAt, report.at)
-        case .downloadFailed, .applyFailed: break
+        case .downloadFailed, .applyFailed:
+            if !report.isTransient, !lastingFailures.contains(report.attempt) {
+                lastingFailures = Array((lastingFailures + [report.attempt]).sorted().prefix(Limits.tryCount))
+            }
         }
     }
 
@@ -166,7 +174,7 @@ extension Delivery {
         }
     }
 
-    private var isTryCountUsedUp: Bool { !told.isTransient && told.attempts >= Limits.tryCount }
+    private var isTryCountUsedUp: Bool { told.lastingFailures.count >= Limits.tryCount }
 
     /// One sentence for the person who looks: the store's own, or the hub's.
     public var message: String {

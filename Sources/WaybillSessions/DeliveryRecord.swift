@@ -12,13 +12,13 @@ public enum DeliveryRecord {
                 INSERT OR REPLACE INTO delivery (
                     session, store_id, session_id, job, epoch, version, package, status, is_open, is_no_data, run,
                     is_granted, cancel_asked_at, cancel_reason, is_revoked_by_hub, superseded_by, note, told_outcome,
-                    told_attempt, told_message, told_transient, attempts, requested_at, downloaded_at, applied_at,
-                    canceled_at, rows_changed, longest_lock_ms, message
+                    told_attempt, told_message, told_transient, told_failures, attempts, requested_at, downloaded_at,
+                    applied_at, canceled_at, rows_changed, longest_lock_ms, message
                 ) VALUES (
                     :session, :store, :session_id, :job, :epoch, :version, :package, :status, :is_open, :is_no_data,
                     :run, :is_granted, :cancel_asked_at, :cancel_reason, :is_revoked, :superseded_by, :note,
-                    :told_outcome, :told_attempt, :told_message, :told_transient, :attempts, :requested_at,
-                    :downloaded_at, :applied_at, :canceled_at, :rows_changed, :longest_lock_ms, :message
+                    :told_outcome, :told_attempt, :told_message, :told_transient, :told_failures, :attempts,
+                    :requested_at, :downloaded_at, :applied_at, :canceled_at, :rows_changed, :longest_lock_ms, :message
                 )
                 """,
             arguments: [
@@ -31,8 +31,10 @@ public enum DeliveryRecord {
                 "is_revoked": delivery.isRevokedByHub, "superseded_by": delivery.supersededBy?.rawValue,
                 "note": delivery.note, "told_outcome": told.standing?.outcome.rawValue,
                 "told_attempt": told.standing?.attempt ?? 0, "told_message": told.message,
-                "told_transient": told.isTransient, "attempts": told.attempts,
-                "requested_at": told.requestedAt?.milliseconds, "downloaded_at": told.downloadedAt?.milliseconds,
+                "told_transient": told.isTransient,
+                "told_failures": told.lastingFailures.map(String.init).joined(separator: " "),
+                "attempts": told.attempts, "requested_at": told.requestedAt?.milliseconds,
+                "downloaded_at": told.downloadedAt?.milliseconds,
                 "applied_at": told.appliedAt?.milliseconds, "canceled_at": told.canceledAt?.milliseconds,
                 "rows_changed": told.rowsChanged, "longest_lock_ms": told.longestLockMilliseconds,
                 "message": delivery.message,
@@ -84,6 +86,7 @@ public enum DeliveryRecord {
         }
         delivery.told.message = row["told_message"]
         delivery.told.isTransient = row["told_transient"]
+        delivery.told.lastingFailures = (row["told_failures"] as String).split(separator: " ").compactMap { Int($0) }
         delivery.told.attempts = row["attempts"]
         delivery.told.requestedAt = timestamp(row["requested_at"])
         delivery.told.downloadedAt = timestamp(row["downloaded_at"])

@@ -132,6 +132,10 @@ enum OperationsSchema {
                     ) WITHOUT ROWID;
                     """)
         }
+        migrator.registerMigration("2 failures that waiting does not heal") { db in
+            // The numbers of those attempts, with blanks between.
+            try db.execute(sql: "ALTER TABLE delivery ADD COLUMN told_failures TEXT NOT NULL DEFAULT ''")
+        }
         return migrator
     }
 }
