@@ -45,6 +45,17 @@ import WaybillWire
         #expect(work.step(.applied(name, applied(1, work))).requests == [AgentAtWork.session(2)])
     }
 
+    @Test func whatWasAppliedIsToldBeforeTheNextIsAskedFor() throws {
+        var work = AgentAtWork()
+        try work.reachApplying()
+        work.welcome([AgentAtWork.offer(1), AgentAtWork.offer(2)])
+        let effects = work.step(.applied(AgentCore.RunName(AgentAtWork.session(1), 1), applied(1, work)))
+        let bodies = effects.compactMap { if case .send(let letter) = $0 { letter.body } else { nil } }
+        let report = bodies.firstIndex { if case .reports = $0 { true } else { false } }
+        let request = bodies.firstIndex { if case .request = $0 { true } else { false } }
+        #expect(try #require(report) < #require(request))
+    }
+
     // MARK: failures
 
     @Test(arguments: [AgentFault.Stage.download, .apply])

@@ -137,9 +137,10 @@ extension AgentCore {
             effects.append(.reconnect)
             return
         }
+        // What was done goes before what is asked for: the hub shall decide knowing it.
+        sendReports(now: now, &effects)
         startNextTask(now: now, &effects)
         continueTask(now: now, &effects)
-        sendReports(now: now, &effects)
         sendHello(now: now, &effects)
     }
 

@@ -23,11 +23,18 @@ public struct Desk: Sendable {
     let settings: DeskSettings
     /// Packages the store may fetch since this hub started.
     var granted: Set<PackageID> = []
-    /// Deliveries for which a fitting package has been asked for.
-    var preparing: Set<SessionID> = []
+    /// Deliveries for which a fitting package has been asked for, and from where it shall lead.
+    var preparing: [SessionID: Start] = [:]
+    /// The same of packages that have been made.
+    var made: [SessionID: Start] = [:]
     /// Lives that were turned away lately, and when last.
     var regressions: [(life: Incarnation, at: Timestamp)] = []
     var contactSavedAt: Timestamp?
+
+    /// Where a store stood; nil for nowhere.
+    struct Start: Hashable, Sendable {
+        var position: Watermark?
+    }
 
     public struct Peer: Hashable, Sendable {
         /// ROUTER's name for the connection; drawn by the socket, never by the client.

@@ -160,13 +160,30 @@ extension Desk {
     }
 
     private mutating func fittingPackage(of delivery: Delivery, _ effects: inout [DeskEffect]) -> PackageRef? {
-        let position = positions[delivery.job]
-        if let package = delivery.package, package.fits(position) { return package }
-        if preparing.insert(delivery.session).inserted {
-            let isRepair = position?.session == delivery.session
-            effects.append(.prepare(delivery.session, base: position, isRepair: isRepair))
+        let start = Start(position: positions[delivery.job])
+        if let package = delivery.package, package.fits(start.position),
+            !hasNewer(than: delivery) || made[delivery.session] == start
+        {
+            return package
         }
+        prepare(delivery, &effects)
         return nil
+    }
+
+    /// Asks for a package that leads the store from where it stands to the session, unless that is under way.
+    mutating func prepare(_ delivery: Delivery, _ effects: inout [DeskEffect]) {
+        guard preparing[delivery.session] == nil else { return }
+        let position = positions[delivery.job]
+        preparing[delivery.session] = Start(position: position)
+        let isRepair = position?.session == delivery.session
+        effects.append(.prepare(delivery.session, base: position, isRepair: isRepair))
+    }
+
+    /// The store stands at a newer session, to all appearances. A full package would fit nevertheless, and take it
+    /// back; whether the newer session is one of this hub's, only the publisher can say.
+    func hasNewer(than delivery: Delivery) -> Bool {
+        guard let position = positions[delivery.job], position.session != delivery.session else { return false }
+        return position.session.number > delivery.session.number && position.version >= delivery.version
     }
 
     // MARK: request

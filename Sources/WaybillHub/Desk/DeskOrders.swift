@@ -22,12 +22,13 @@ extension Desk {
     mutating func prepared(
         _ session: SessionID, _ outcome: Preparation, now: Timestamp, _ effects: inout [DeskEffect]
     ) {
-        preparing.remove(session)
+        let start = preparing.removeValue(forKey: session)
         guard var delivery = deliveries[session], delivery.isOnOffer else { return }
         switch outcome {
         case .package(let package):
             delivery.package = package
             delivery.note = ""
+            made[session] = start
         case .covered(let why):
             delivery.isNoData = true
             delivery.note = why
@@ -61,15 +62,14 @@ extension Desk {
         }
         delivery.rerun(package: nil)
         deliveries[delivery.session] = delivery
-        preparing.remove(delivery.session)
+        preparing[delivery.session] = nil
+        made[delivery.session] = nil
         effects.append(.saveDelivery(delivery))
         effects.append(.answerRerun(refusal: nil))
         if peer != nil {
             welcome(now: now, &effects)
-        } else if preparing.insert(delivery.session).inserted {
-            let position = positions[delivery.job]
-            effects.append(
-                .prepare(delivery.session, base: position, isRepair: position?.session == delivery.session))
+        } else {
+            prepare(delivery, &effects)
         }
     }
 
@@ -78,12 +78,13 @@ extension Desk {
         if delivery.isOnOffer { return "it is \(delivery.status.rawValue) and on its way already" }
         if delivery.awaitsCancelAnswer { return "the store has not answered the cancel yet" }
         let newer = deliveries.values.first {
-            $0.job == delivery.job && $0.session.number > delivery.session.number && $0.isOnOffer
+            $0.job == delivery.job && $0.session.number > delivery.session.number
+                && ($0.isOnOffer || $0.awaitsCancelAnswer)
         }
-        if let newer { return "session \(newer.session), which is newer, is on its way" }
-        if let position = positions[delivery.job], position.session != delivery.session,
-            position.session.number > delivery.session.number, position.version >= delivery.version
-        {
+        if let newer, newer.isOnOffer { return "session \(newer.session), which is newer, is on its way" }
+        // It may turn out to have been applied.
+        if let newer { return "the store has not answered the cancel of session \(newer.session), which is newer" }
+        if hasNewer(than: delivery), let position = positions[delivery.job] {
             return "the store has applied session \(position.session), which is newer; publish instead"
         }
         return nil
@@ -99,6 +100,7 @@ extension Desk {
         if isNewMachine || record.state != .active {
             peer = nil
             granted = []
+            made = [:]
             progress = nil
             positions = record.state == .active ? [:] : positions
         }

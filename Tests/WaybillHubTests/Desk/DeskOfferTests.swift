@@ -138,6 +138,27 @@ import WaybillSessions
         #expect(work.step(.prepared(delivery.session, .covered("all of it"))) == [])
     }
 
+    @Test func aFullPackageIsNotOfferedToAStoreThatIsFurtherOn() throws {
+        let delivery = Sample.delivery(5)
+        var work = try DeskAtWork(deliveries: [delivery])
+        let effects = work.hello([Sample.prices: Sample.mark(6)])
+        #expect(effects.offered == [])
+        #expect(effects.contains(.prepare(delivery.session, base: Sample.mark(6), isRepair: false)))
+        #expect(work.request(delivery).granted == [])
+        #expect(work.step(.prepared(delivery.session, .covered("newer"))).saved.map(\.status) == [.noData])
+    }
+
+    @Test func aFullPackageMadeForAStoreOfAnotherHistoryIsOffered() throws {
+        let delivery = Sample.delivery(5)
+        var work = try DeskAtWork(deliveries: [delivery])
+        _ = work.hello([Sample.prices: Sample.mark(6)])
+        let full = Sample.package(9)
+        #expect(work.step(.prepared(delivery.session, .package(full))).offered == [delivery.session])
+        #expect(work.request(delivery).granted == [full.id])
+        _ = work.hello([Sample.prices: Sample.mark(7)], sequence: 1)
+        #expect(work.request(delivery).granted == [])
+    }
+
     // MARK: new sessions
 
     @Test func aNewSessionIsSavedAndOfferedToAStoreThatIsThere() throws {

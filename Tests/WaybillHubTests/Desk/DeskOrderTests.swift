@@ -160,6 +160,11 @@ import WaybillSessions
         _ = old.cancel(reason: "", at: Timestamp(milliseconds: 1))
         var newerOnItsWay = try DeskAtWork(deliveries: [Sample.delivery(4)])
         #expect(newerOnItsWay.step(.rerun(old)).rerunAnswers.first??.contains("is on its way") == true)
+        var newerAsked = Sample.delivery(4)
+        newerAsked.isGranted = true
+        _ = newerAsked.cancel(reason: "", at: Timestamp(milliseconds: 1))
+        var newerUnanswered = try DeskAtWork(deliveries: [newerAsked])
+        #expect(newerUnanswered.step(.rerun(old)).rerunAnswers.first??.contains("has not answered") == true)
         var newerApplied = try DeskAtWork(positions: [Sample.prices: Sample.mark(4)])
         #expect(newerApplied.step(.rerun(old)).rerunAnswers.first??.contains("publish instead") == true)
         var elsewhere = try DeskAtWork(
