@@ -191,7 +191,7 @@ extension Conversation {
         case .refused(let why): return stale(manifest, why)
         }
         inspect(manifest, run, agent)
-        guard let rows = database.packages[manifest.id]?.rows else { return stale(manifest, "no such package") }
+        guard let rows = rowsOf[manifest.id] else { return stale(manifest, "no such package") }
         agent.database.apply(manifest, rows: rows, run: run, attempt: attempt, at: Timestamp(milliseconds: now))
         appliedEver.insert(Call(agent.store, manifest.session, run))
         note("\(agent.store) applies \(manifest.session) run \(run), \(manifest.kind), version \(manifest.version)")

@@ -55,12 +55,18 @@ final class Conversation {
     var agenda = Agenda<Happening>()
     var headquarters: Headquarters
     var database = HubDatabase()
+    /// Older copies of it.
+    var databaseCopies: [HubDatabase] = []
     var hub: HubProcess?
     var agents: [StoreID: Agent] = [:]
     var linesMade = 0
     var packagesMade = 0
+    /// The rows of a job after a package, whoever still knows of it.
+    var rowsOf: [PackageID: Int] = [:]
     /// Things go wrong.
     var isRough = true
+    /// The hub was restored: it may have forgotten what it was told.
+    var isForgetful = false
     /// Runs of which somebody was told that they will never be applied.
     var promised: Set<Call> = []
     var appliedEver: Set<Call> = []

@@ -22,7 +22,9 @@ extension Conversation {
         case 70..<75: killHub()
         case 75..<81: kill(agent)
         case 81..<86: restore(agent)
-        case 86..<90: agent.copies.append(agent.database)
+        case 86..<88: agent.copies.append(agent.database)
+        case 88: databaseCopies.append(database)
+        case 89: restoreHub()
         default: cut(agent)
         }
     }
@@ -52,6 +54,16 @@ extension Conversation {
         note("\(agent.store) is restored to \(copy.watermarks.values.map(\.session))")
         kill(agent)
         agent.database = copy
+    }
+
+    /// A backup of `hub.db` is put in place of it. What the hub told anybody since then it does not know any more.
+    private func restoreHub() {
+        guard let copy = chance.pick(databaseCopies) else { return databaseCopies.append(database) }
+        note("the hub is restored to \(copy.sessions.count) sessions")
+        killHub()
+        database = copy
+        promised = []
+        isForgetful = true
     }
 
     private func cut(_ agent: Agent) {

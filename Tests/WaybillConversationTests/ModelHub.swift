@@ -16,11 +16,8 @@ struct HubDatabase {
 
     struct Package {
         var ref: PackageRef
-        var manifest: Manifest
         var signedBytes: [UInt8]
         var signature: [UInt8]
-        /// The rows of the job after it.
-        var rows: Int
     }
 
     var stores: [StoreID: StoreRecord] = [:]

@@ -111,6 +111,7 @@ extension Conversation {
         guard let id = PackageID(name), let rows = headquarters.rows(of: session.job, at: session.version) else {
             preconditionFailure("a version that headquarters never had")
         }
+        rowsOf[id] = rows
         let chunks = Int(chance.number(1...5))
         let shape = TableShape(name: "t", columns: [ColumnShape("id", .integer)], key: ["id"])
         let manifest = Manifest(
@@ -120,7 +121,7 @@ extension Conversation {
             chunkHashes: (0..<chunks).map { _ in id }, rawSHA256: id, rawBytes: 1)
         let (bytes, signature) = signed(manifest)
         let ref = PackageRef(id: id, kind: manifest.kind, bases: bases, rows: 1, bytes: manifest.bytes)
-        return HubDatabase.Package(ref: ref, manifest: manifest, signedBytes: bytes, signature: signature, rows: rows)
+        return HubDatabase.Package(ref: ref, signedBytes: bytes, signature: signature)
     }
 
     private func signed(_ manifest: Manifest) -> ([UInt8], [UInt8]) {

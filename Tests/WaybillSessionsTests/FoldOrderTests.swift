@@ -46,7 +46,7 @@ import WaybillSessions
     /// delivery, then so does every order of the whole set: the orders of what came before were compared already.
     @Test(arguments: [false, true])
     func everyOrderOfEverySetOfReportsAddsUpToTheSame(isGranted: Bool) throws {
-        let kinds = try FoldTests.kinds()
+        let kinds = try FoldOrderTests.kinds()
         var states = [try delivery(isGranted: isGranted)]
         for set in 1..<(1 << kinds.count) {
             var state: Delivery?

@@ -90,11 +90,13 @@ extension Desk {
         }
         // An older hello of the same incarnation that was overtaken says nothing new.
         if hello.sequence >= record.sequence {
+            let isNews = hello.sequence > record.sequence || positions != hello.watermarks
             if hello.sequence > record.sequence {
                 record.sequence = hello.sequence
                 saveContact(now, &effects)
             }
             if positions != hello.watermarks { takePositions(hello.watermarks, &effects) }
+            if !isNews { believePositions(now: now, &effects) }
         }
         welcome(now: now, &effects)
     }
@@ -113,9 +115,35 @@ extension Desk {
                     "store \(record.id) stands at session \(mark.session) of job \(job), which this hub does not know",
                     isProblem: true))
             if !effects.contains(.catchUp(job)) { effects.append(.catchUp(job)) }
+            supersede(job, by: mark.session, &effects)
         }
         positions = told
         effects.append(.savePositions(told))
+    }
+
+    /// What was on its way from before the store's other history must not arrive now, for it may be older.
+    private mutating func supersede(_ job: JobID, by session: SessionID, _ effects: inout [DeskEffect]) {
+        for var delivery in deliveries.values.sorted(by: { $0.session.number < $1.session.number })
+        where delivery.job == job && delivery.isOnOffer {
+            delivery.supersededBy = session
+            deliveries[delivery.session] = delivery
+            effects.append(.saveDelivery(delivery))
+        }
+    }
+
+    /// A store that stands at a session has applied it, and tells so in a report. When the report does not come, a hub
+    /// that was restored since had taken it: the watermark says as much.
+    private mutating func believePositions(now: Timestamp, _ effects: inout [DeskEffect]) {
+        for (job, mark) in positions.sorted(by: { $0.key < $1.key }) {
+            guard var delivery = deliveries[mark.session], delivery.isOnOffer, delivery.run == 1 else { continue }
+            let report = StoreReport(
+                id: 0, incarnation: record.incarnation, sequence: record.sequence, session: mark.session, job: job,
+                run: delivery.run, attempt: max(1, delivery.told.attempts), outcome: .applied, at: now, watermark: mark)
+            delivery.fold(report)
+            deliveries[mark.session] = delivery
+            effects.append(.saveDelivery(delivery))
+            effects.append(log(delivery, report))
+        }
     }
 
     private func noteFall(of job: JobID, from before: Watermark, to after: Watermark?, _ effects: inout [DeskEffect]) {
@@ -249,10 +277,11 @@ extension Desk {
         effects.append(.send(peer.routing, .acknowledgement(reports.map(\.name) + strange.map(\.name))))
     }
 
-    /// An applied report of the running incarnation moves the position; a hello tells all of it anyway.
+    /// An applied report of the running incarnation moves the position; a hello tells all of it anyway, and is what
+    /// shows that a session is of another history.
     private mutating func noteWatermark(of report: StoreReport, _ effects: inout [DeskEffect]) {
         guard let watermark = report.watermark, report.incarnation == record.incarnation,
-            report.sequence > record.sequence
+            report.sequence > record.sequence, deliveries[watermark.session] != nil
         else { return }
         record.sequence = report.sequence
         // A restored store may tell of its next step before it has said hello.

@@ -155,7 +155,7 @@ import WaybillWire
     @Test func aRestoredStoreThatTellsOfItsNextStepBeforeItsHelloIsCaughtUpToo() throws {
         var work = try DeskAtWork(positions: [Sample.prices: Sample.mark(5)])
         let report = Sample.report(Sample.delivery(3), .applied, id: 1, of: second)
-        let effects = work.hear(.reports([report]), as: second)
+        let effects = work.hear(.reports([report]), as: second, known: [Sample.delivery(3)])
         #expect(effects.caughtUp == [Sample.prices])
         #expect(effects.savedPositions == [[Sample.prices: Sample.mark(3)]])
         #expect(work.hello([Sample.prices: Sample.mark(3)], sequence: 1, as: second).caughtUp == [])
@@ -174,6 +174,39 @@ import WaybillWire
         #expect(effects.caughtUp == [Sample.prices])
         #expect(effects.problems.count == 1)
         #expect(work.hello([Sample.prices: Sample.mark(6)], ofAnotherHistory: true).caughtUp == [])
+    }
+
+    @Test func whatIsOnItsWayToAStoreOfAnotherHistoryIsTakenBack() throws {
+        var work = try DeskAtWork(deliveries: [Sample.delivery(4), Sample.delivery(5, job: Sample.assortments)])
+        let effects = work.hello([Sample.prices: Sample.mark(9)], ofAnotherHistory: true)
+        #expect(effects.caughtUp == [Sample.prices])
+        #expect(effects.saved.map(\.status) == [.superseded])
+        #expect(effects.offered == [Sample.session(5)])
+    }
+
+    @Test func aReportFromAnotherHistoryLeavesItToTheHelloToShowThat() throws {
+        var work = try DeskAtWork(deliveries: [Sample.delivery(4)])
+        _ = work.hello()
+        #expect(work.report(Sample.delivery(9), .applied).savedPositions == [])
+        let effects = work.hello([Sample.prices: Sample.mark(9)], ofAnotherHistory: true)
+        #expect(effects.caughtUp == [Sample.prices])
+        #expect(effects.offered == [])
+    }
+
+    @Test func aWatermarkIsBelievedWhenNoReportComes() throws {
+        var work = try DeskAtWork(deliveries: [Sample.delivery(4)])
+        #expect(work.hello([Sample.prices: Sample.mark(4)]).saved == [])
+        let effects = work.hello([Sample.prices: Sample.mark(4)])
+        #expect(effects.saved.map(\.status) == [.applied])
+        #expect(effects.saved.first?.told.appliedAt == work.now)
+    }
+
+    @Test func aWatermarkSaysNothingOfALaterRun() throws {
+        var delivery = Sample.delivery(4)
+        delivery.run = 2
+        var work = try DeskAtWork(deliveries: [delivery])
+        _ = work.hello([Sample.prices: Sample.mark(4)])
+        #expect(work.hello([Sample.prices: Sample.mark(4)]).saved == [])
     }
 
     @Test func anOvertakenHelloDoesNotMoveTheStoreBack() throws {

@@ -77,7 +77,7 @@ import WaybillWire
         _ = work.hello([Sample.prices: Sample.mark(5)], sequence: 9)
         let late = Sample.report(Sample.delivery(3), .applied, id: 4)
         let foreign = Sample.report(Sample.delivery(3), .applied, id: 12, of: Incarnation(counter: 1, random: 99))
-        #expect(work.hear(.reports([late, foreign])).savedPositions == [])
+        #expect(work.hear(.reports([late, foreign]), known: [Sample.delivery(3)]).savedPositions == [])
         #expect(work.desk.positions == [Sample.prices: Sample.mark(5)])
     }
 
