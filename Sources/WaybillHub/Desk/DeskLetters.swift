@@ -39,9 +39,6 @@ extension Desk {
         if contactSavedAt.map({ now - $0 >= DeskSettings.contactSaveMilliseconds }) ?? true {
             saveContact(now, &effects)
         }
-        if contactSavedAt.map({ now - $0 >= DeskSettings.contactSaveMilliseconds }) ?? true {
-            saveContact(now, &effects)
-        }
     }
 
     /// Lets the newest incarnation speak and tells any other to begin a newer one.
