@@ -7,8 +7,8 @@ let settings: [SwiftSetting] = [
 ]
 
 /// One of our own library targets. The list below is in the order of the street; arrows go up only.
-func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
 }
 
 func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -61,7 +61,12 @@ let package = Package(
         // HQ tables -> capture -> plan -> package
         library("WaybillCapture", ["WaybillModel", "WaybillDatabase", grdb]),
         library("WaybillImport", ["WaybillModel", "WaybillDatabase", "WaybillCapture", grdb]),
-        library("WaybillJobs", ["WaybillModel"]),
+        library(
+            "WaybillJobs", ["WaybillModel", yams],
+            resources: [
+                .embedInCode("Retail/assortments.yaml"), .embedInCode("Retail/delivery-modes.yaml"),
+                .embedInCode("Retail/prices.yaml"),
+            ]),
         library("WaybillPlan", ["WaybillModel", "WaybillDatabase", "WaybillCapture", "WaybillJobs", grdb]),
         library("WaybillPackage", ["WaybillModel", "WaybillDatabase", "WaybillWire", "CZstd", crypto, grdb]),
 
@@ -99,7 +104,9 @@ let package = Package(
         tests("WaybillDatabaseTests", ["WaybillDatabase", grdb]),
         tests("WaybillCaptureTests", ["WaybillCapture", "WaybillDatabase", grdb]),
         tests("WaybillImportTests", ["WaybillImport", "WaybillCapture", "WaybillDatabase", grdb]),
-        tests("WaybillJobsTests", ["WaybillJobs", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),
+        tests(
+            "WaybillJobsTests",
+            ["WaybillJobs", "WaybillPlan", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),
         tests(
             "WaybillPlanTests",
             ["WaybillPlan", "WaybillJobs", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),

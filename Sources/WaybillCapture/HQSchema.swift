@@ -41,7 +41,10 @@ public enum HQSchema {
     /// An update of a key notes the old and the new one. A value that did not really change costs a log row and
     /// nothing else: the plan compares rows before it calls anything a change.
     public static func capture(_ table: String, key: [String], in db: Database) throws {
-        precondition(!key.isEmpty && key.count <= Limits.keyColumnsMax)
+        guard !key.isEmpty, key.count <= Limits.keyColumnsMax else {
+            throw DatabaseError(
+                message: "HQ table \(table) needs a primary key of 1 to \(Limits.keyColumnsMax) columns to be captured")
+        }
         try db.execute(
             sql: "INSERT INTO _waybill_subject (table_name) VALUES (?) ON CONFLICT (table_name) DO NOTHING",
             arguments: [table])
@@ -49,6 +52,14 @@ public enum HQSchema {
             let subject = try Int64.fetchOne(
                 db, sql: "SELECT id FROM _waybill_subject WHERE table_name = ?", arguments: [table])
         else { return }
+        // What was written before nobody has noted: a row without a key says that all of the table may differ.
+        if try !isCaptured(table, in: db) {
+            try db.execute(sql: "INSERT INTO _waybill_change (subject) VALUES (?)", arguments: [subject])
+            // A table that was renamed took our triggers with it.
+            for event in ["insert", "update", "delete"] {
+                try db.execute(sql: "DROP TRIGGER IF EXISTS \(quoted("_waybill_\(table)_\(event)"))")
+            }
+        }
         let slots = (1...key.count).map { "k\($0)" }.joined(separator: ", ")
         func note(_ row: String) -> String {
             let values = key.map { "\(row).\(quoted($0))" }.joined(separator: ", ")
@@ -70,6 +81,19 @@ public enum HQSchema {
                     \(note("NEW"))
                 END;
                 """)
+    }
+
+    /// Whether every change to a table is noted. A table that was dropped and made anew is not, until it is captured.
+    public static func isCaptured(_ table: String, in db: Database, schema: String = "main") throws -> Bool {
+        try Int.fetchOne(
+            db,
+            sql: """
+                SELECT count(*) FROM \(schema).sqlite_schema
+                WHERE type = 'trigger' AND tbl_name = :table
+                    AND name IN ('_waybill_' || :table || '_insert', '_waybill_' || :table || '_update',
+                        '_waybill_' || :table || '_delete')
+                """,
+            arguments: ["table": table]) == 3
     }
 
     /// The CREATE statement of a catalogue table. CHECKs refuse what no rule could use, whoever writes it.

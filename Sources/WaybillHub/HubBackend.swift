@@ -167,7 +167,7 @@ struct HubBackend: AdminBackend {
         guard let job = jobList.first(where: { $0.id == id }) else { throw unknownJob(id) }
         return try await operations.reading { db in
             JobDetail(
-                summary: try summary(job, in: db), inputs: job.inputs, prepare: job.prepare,
+                summary: try summary(job, in: db), inputs: job.inputs, prepare: job.prepare.flatMap(\.statements),
                 subjobs: job.subjobs.map { JobDetail.Subjob(table: $0.table, rows: $0.rows, members: $0.members) })
         }
     }

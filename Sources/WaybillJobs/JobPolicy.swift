@@ -47,10 +47,10 @@ public struct ChangeLimits: Sendable, Equatable {
 /// with the parameters `:store` and one for each key column of the table, by its name. They run in one read
 /// transaction, after no `prepare`.
 public struct Explanation: Sendable, Equatable {
-    public var present: String?
-    public var absent: String?
+    public var present: SQLText?
+    public var absent: SQLText?
 
-    public init(present: String? = nil, absent: String? = nil) {
+    public init(present: SQLText? = nil, absent: SQLText? = nil) {
         self.present = present
         self.absent = absent
     }

@@ -2,43 +2,37 @@ import WaybillModel
 
 /// The jobs that turn head office's retail tables into what the stores' tills read.
 ///
-/// Each is an ordinary ``Job``: nothing in the plan knows that it is retail. The rules they follow are those of
-/// Microsoft's public documents on assortments, modes of delivery and price management; where a document is
-/// silent, the comment at the query says what we chose.
+/// Each is an ordinary job file, in the folder `Retail`: nothing in the plan knows that it is retail. The rules they
+/// follow are those of Microsoft's public documents on assortments, modes of delivery and price management; where a
+/// document is silent, the comment at the query says what we chose.
 public enum RetailJobs {
     /// In the order in which a store that starts empty needs them: what is sold, how it is delivered, what it costs.
     public static let all: [Job] = [assortments, deliveryModes, prices]
-}
 
-/// A table that lives for one run of a job, and the index its readers rely on.
-///
-/// Names begin with `retail_`, so that neither an HQ table nor a user's own one is hidden by it.
-struct TemporaryTable {
-    var name: String
-    /// The SELECT that fills it.
-    var query: String
-    /// Columns of its index, nil where every reader scans the table.
-    var index: [String]?
+    public static let assortments = job("assortments")
+    public static let deliveryModes = job("delivery-modes")
+    public static let prices = job("prices")
 
-    init(_ name: String, index: [String]? = nil, _ query: String) {
-        self.name = name
-        self.index = index
-        self.query = query
-    }
+    /// Name and text of each file, for people to read and copy.
+    public static let files: [(name: String, text: String)] = [
+        ("assortments.yaml", text(PackageResources.assortments_yaml)),
+        ("delivery-modes.yaml", text(PackageResources.delivery_modes_yaml)),
+        ("prices.yaml", text(PackageResources.prices_yaml)),
+    ]
 
-    var statements: [String] {
-        let create = "CREATE TEMP TABLE \(name) AS\n\(query)"
-        guard let index else { return [create] }
-        return [create, "CREATE INDEX temp.\(name)_index ON \(name) (\(index.joined(separator: ", ")))"]
-    }
-}
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
-extension Job {
-    /// A job of ours: its temporary tables give both `prepare` and the names to drop.
-    init(retail name: String, title: String, inputs: [String], temporary: [TemporaryTable], subjobs: [Subjob]) {
-        guard let id = JobID(name) else { preconditionFailure("'\(name)' cannot name a job") }
-        self.init(
-            id: id, title: title, inputs: inputs, prepare: temporary.flatMap(\.statements),
-            temporaryTables: temporary.map(\.name), subjobs: subjobs)
+    private static func job(_ name: String) -> Job {
+        do {
+            guard let file = files.first(where: { $0.name == name + ".yaml" }) else {
+                preconditionFailure("no file of this name is part of the program")
+            }
+            var job = try JobFile.read(file.text, file: file.name)
+            job.file = nil
+            return job
+        } catch {
+            // The files are part of the program, and a test reads each of them.
+            preconditionFailure("\(error)")
+        }
     }
 }

@@ -3,87 +3,106 @@ import WaybillDatabase
 import WaybillJobs
 import WaybillModel
 
-/// Runs a job's queries and turns the difference to what is known into new row versions. Inside one transaction.
+/// Runs a job's queries, as far as HQ's changes can concern them, and turns the difference to what is known into new
+/// row versions. Inside one transaction.
 struct Derive {
     let job: Job
+    let reads: JobReads
     let version: Int64
+    /// The version of the last run when its rows are of the same definition; nil: everything is worked out.
+    let since: Int64?
     let db: Database
 
-    /// Whether any row or any store's scopes differ from before.
-    func run() throws -> Bool {
-        defer { dropTemporaryTables() }
-        dropTemporaryTables()
-        for statement in job.prepare { try explaining("prepare") { try db.execute(sql: statement) } }
+    /// Values of a slice up to which it is never asked whether everything would be cheaper.
+    private static let slicePays = 1000
+    /// Beyond this part of all values, everything is worked out: one pass is cheaper than many look-ups.
+    private static let slicePart = 4
+
+    struct Result {
+        /// Whether any row or any store's scopes differ from before.
         var hasChanges = false
-        for subjob in job.subjobs {
-            try RowsSchema.createRowsTable(subjob.table, in: db)
-            if try deriveRows(of: subjob) { hasChanges = true }
-            if try deriveMembers(of: subjob) { hasChanges = true }
-        }
-        return hasChanges
+        /// Rows that the queries gave: what the run cost.
+        var rowsWorkedOut = 0
     }
 
-    private func deriveRows(of subjob: Subjob) throws -> Bool {
-        let shape = subjob.table
-        let rows = RowsSchema.rowsTable(shape)
-        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
-        let key = shape.key.map(quoted).joined(separator: ", ")
-        let sameKey = shape.key.map { "staged.\(quoted($0)) = known.\(quoted($0))" }.joined(separator: " AND ")
-        let sameValues =
-            shape.valueColumns.map { "staged.\(quoted($0.name)) IS known.\(quoted($0.name))" }.joined(
-                separator: " AND ")
-        let same = sameKey + (sameValues.isEmpty ? "" : " AND " + sameValues)
-        try explaining("table \(shape.name)") {
-            try db.execute(
-                sql: """
-                    DROP TABLE IF EXISTS temp.staged;
-                    CREATE TEMP TABLE staged (
-                        _scope TEXT NOT NULL,
-                        \(RowsSchema.columnDeclarations(shape)),
-                        PRIMARY KEY (_scope, \(key))
-                    ) WITHOUT ROWID;
-                    """)
-            try db.execute(
-                sql: "INSERT INTO temp.staged (_scope, \(columns)) SELECT scope, \(columns) FROM (\(subjob.rows))")
+    func run() throws -> Result {
+        try dropTemporaryTables()
+        let changed = try since.flatMap { try Changes.tables(job, since: $0, in: db) }
+        var known = changed
+        if let changed, changed.contains(where: { reads.shapes[$0]?.hasOtherUniqueKeys == true }) { known = nil }
+        if known != nil, try !remembered.isComplete { known = nil }
+        let work = try prepareSlices(changed: known)
+        for table in job.prepare where work.prepared.contains(table.name) {
+            for statement in table.statements {
+                try explaining("table \(table.name) of 'prepare'") { try db.execute(sql: statement) }
+            }
         }
-        // Both look-ups go by the primary keys (_scope, key): one ordered pass over either side.
-        try db.execute(
-            sql: """
-                UPDATE \(rows) AS known SET _died = :version
-                WHERE known._died = \(RowsSchema.forever) AND NOT EXISTS (
-                    SELECT 1 FROM temp.staged AS staged WHERE staged._scope = known._scope AND \(same)
-                )
-                """,
-            arguments: ["version": version])
-        let died = db.changesCount
-        try db.execute(
-            sql: """
-                INSERT INTO \(rows) (_scope, \(columns), _born, _died)
-                SELECT staged._scope, \(shape.columns.map { "staged." + quoted($0.name) }.joined(separator: ", ")),
-                       :version, \(RowsSchema.forever)
-                FROM temp.staged AS staged
-                WHERE NOT EXISTS (
-                    SELECT 1 FROM \(rows) AS known
-                    WHERE known._scope = staged._scope AND \(sameKey) AND known._died = \(RowsSchema.forever)
-                )
-                """,
-            arguments: ["version": version])
-        let born = db.changesCount
-        try db.execute(sql: "DROP TABLE temp.staged")
-        guard died + born > 0 else { return false }
-        // One pass over the narrow indexes (_scope, _born) and (_scope, _died); only when something changed.
-        try db.execute(
-            sql: """
-                INSERT INTO scope_change (table_name, scope, version)
-                SELECT :table, _scope, :version FROM (
-                    SELECT DISTINCT _scope FROM \(rows) WHERE _born = :version
-                    UNION
-                    SELECT DISTINCT _scope FROM \(rows) WHERE _died = :version AND _died < \(RowsSchema.forever)
-                )
-                """,
-            arguments: ["table": shape.name, "version": version])
-        return true
+        for subjob in job.subjobs {
+            try RowsSchema.createRowsTable(subjob.table, in: db)
+            try NowView(subjob: subjob, db: db).create()
+        }
+        var result = Result()
+        for subjob in job.subjobsInOrderOfWork {
+            try deriveRows(of: subjob, work, &result)
+            if work.members.contains(subjob.table.name), try deriveMembers(of: subjob) { result.hasChanges = true }
+        }
+        if let known { try remembered.update(changed: known) } else { try remembered.fill() }
+        try dropTemporaryTables()
+        return result
     }
+
+    private var remembered: Remembered { Remembered(job: job, reads: reads, db: db) }
+
+    // MARK: slices
+
+    /// Decides what to work out and fills the tables of the slices for it.
+    private func prepareSlices(changed: Set<String>?) throws -> Work {
+        if let changed, let since {
+            try Changes(job: job, reads: reads, since: since, db: db).makeTables(changed: changed)
+        }
+        var tooLarge: Set<String> = []
+        while true {
+            let work = Work(job: job, reads: reads, changed: changed, tooLarge: tooLarge)
+            var grown = tooLarge
+            for slice in job.slices {
+                let values = SliceValues(slice: slice, job: job, reads: reads, db: db)
+                try explaining("slice \(slice.name)") {
+                    try values.createTable()
+                    if work.wholeSlices.contains(slice.name) {
+                        try values.fillWithAll()
+                    } else if work.touchedSlices.contains(slice.name), let changed {
+                        let count = try values.fillWithTouched(changed)
+                        if count > Derive.slicePays, let all = try values.countAll(), count * Derive.slicePart > all {
+                            grown.insert(slice.name)
+                        }
+                    }
+                }
+            }
+            // Each turn makes at least one slice whole, and there are few.
+            if grown == tooLarge { return work }
+            tooLarge = grown
+        }
+    }
+
+    // MARK: rows
+
+    private func deriveRows(of subjob: Subjob, _ work: Work, _ result: inout Result) throws {
+        let extent = work.rows[subjob.table.name] ?? .nothing
+        guard extent != .nothing else { return }
+        let change = RowsChange(subjob: subjob, version: version, db: db)
+        let slice = extent == .slice ? sliceTable(of: subjob) : nil
+        try explaining("table \(subjob.table.name)") { result.rowsWorkedOut += try change.stage(slice: slice) }
+        if try slice.map({ try change.replace(slice: $0) }) ?? change.replaceAll() { result.hasChanges = true }
+    }
+
+    private func sliceTable(of subjob: Subjob) -> RowsChange.SliceTable? {
+        guard let mine = subjob.slice else { return nil }
+        return RowsChange.SliceTable(
+            table: "temp." + quoted("slice_" + mine.slice), value: quoted(reads.sliceColumns[mine.slice] ?? "value"),
+            column: mine.column)
+    }
+
+    // MARK: members
 
     private func deriveMembers(of subjob: Subjob) throws -> Bool {
         try explaining("members of table \(subjob.table.name)") {
@@ -131,6 +150,8 @@ struct Derive {
         return died + born > 0
     }
 
+    // MARK: around
+
     /// SQLite's words about a job's own SQL, with the place in the job that they are about.
     private func explaining(_ place: String, _ body: () throws -> Void) throws {
         do {
@@ -141,10 +162,99 @@ struct Derive {
         }
     }
 
-    private func dropTemporaryTables() {
-        for table in job.temporaryTables {
-            // A table that is not there is the normal case; one that cannot be dropped shows when it is created.
-            try? db.execute(sql: "DROP TABLE IF EXISTS temp.\(quoted(table))")
+    /// After a failure they are left, for the transaction that made them is rolled back with them in it.
+    private func dropTemporaryTables() throws {
+        for subjob in job.subjobs { try NowView(subjob: subjob, db: db).drop() }
+        let names = job.prepare.map(\.name) + job.slices.map(\.table)
+        for name in names { try db.execute(sql: "DROP TABLE IF EXISTS temp.\(quoted(name))") }
+        try Changes(job: job, reads: reads, since: 0, db: db).dropTables()
+    }
+}
+
+/// `now_TABLE`: the rows of a table as they now stand, with their scope.
+struct NowView {
+    let subjob: Subjob
+    let db: Database
+
+    func create() throws {
+        let shape = subjob.table
+        // A column of the table that is called scope stands before the row's own.
+        let scope = shape.columns.contains { $0.name == "scope" } ? "" : "_scope AS scope, "
+        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
+        try db.execute(
+            sql: """
+                CREATE TEMP VIEW \(quoted("now_" + shape.name)) AS
+                SELECT \(scope)\(columns) FROM main.\(RowsSchema.rowsTable(shape)) WHERE _died = \(RowsSchema.forever)
+                """)
+        if !subjob.index.isEmpty { try index("seek_" + shape.name, subjob.index) }
+        // The slice finds its rows by scope and key when its column leads the key, else by an index of its own.
+        if let slice = subjob.slice, slice.column != shape.key.first {
+            try index("slice_" + shape.name, [slice.column])
         }
+    }
+
+    private func index(_ name: String, _ columns: [String]) throws {
+        try db.execute(
+            sql: """
+                CREATE INDEX IF NOT EXISTS main.\(quoted(name))
+                ON \(RowsSchema.rowsTable(subjob.table)) (\(columns.map(quoted).joined(separator: ", ")))
+                WHERE _died = \(RowsSchema.forever)
+                """)
+    }
+
+    func drop() throws { try db.execute(sql: "DROP VIEW IF EXISTS temp.\(quoted("now_" + subjob.table.name))") }
+}
+
+/// The temporary table `slice_NAME` of one run.
+struct SliceValues {
+    let slice: Slice
+    let job: Job
+    let reads: JobReads
+    let db: Database
+
+    private var column: String { reads.sliceColumns[slice.name] ?? "value" }
+
+    /// The type of the column that holds the values, so that they compare as they do there.
+    private var type: String {
+        for subjob in job.subjobs {
+            guard let mine = subjob.slice, mine.slice == slice.name else { continue }
+            if let column = subjob.table.columns.first(where: { $0.name == mine.column }) {
+                return column.type.rawValue
+            }
+        }
+        return ""
+    }
+
+    func createTable() throws {
+        try db.execute(
+            sql: """
+                DROP TABLE IF EXISTS temp.\(quoted(slice.table));
+                CREATE TEMP TABLE \(quoted(slice.table)) (\(quoted(column)) \(type) PRIMARY KEY) WITHOUT ROWID;
+                """)
+    }
+
+    func fillWithAll() throws {
+        if let all = slice.all { try fill(all.text) }
+    }
+
+    func countAll() throws -> Int? {
+        try slice.all.flatMap { try Int.fetchOne(db, sql: "SELECT count(*) FROM (\n\($0.text)\n)") }
+    }
+
+    /// - Returns: how many values the changes touch.
+    func fillWithTouched(_ changed: Set<String>) throws -> Int {
+        for (table, sql) in slice.touched.sorted(by: { $0.key < $1.key })
+        where table == Slice.any || changed.contains(table) {
+            try fill(sql.text)
+        }
+        return try Int.fetchOne(db, sql: "SELECT count(*) FROM temp.\(quoted(slice.table))") ?? 0
+    }
+
+    private func fill(_ query: String) throws {
+        try db.execute(
+            sql: """
+                INSERT OR IGNORE INTO temp.\(quoted(slice.table))
+                SELECT value FROM (WITH given (value) AS (\n\(query)\n) SELECT value FROM given) WHERE value IS NOT NULL
+                """)
     }
 }

@@ -13,12 +13,15 @@ public struct Derivation: Sendable, Equatable {
     public var token: Int64
     /// Whether this call found any difference to the derivation before.
     public var hasChanges: Bool
+    /// Rows that the job's queries gave in this call: what it cost. 0 when nothing had to be worked out.
+    public var rowsWorkedOut: Int
 
-    public init(job: JobID, version: Version, token: Int64, hasChanges: Bool) {
+    public init(job: JobID, version: Version, token: Int64, hasChanges: Bool, rowsWorkedOut: Int = 0) {
         self.job = job
         self.version = version
         self.token = token
         self.hasChanges = hasChanges
+        self.rowsWorkedOut = rowsWorkedOut
     }
 }
 
@@ -43,6 +46,14 @@ public final class Rows {
     let queue: DatabaseQueue
     private let hqPath: String
     private let random: () -> UInt64
+    /// By job: what its queries read, as long as neither they nor HQ's schema change.
+    private var analyses: [JobID: Analysis] = [:]
+
+    private struct Analysis {
+        var definition: String
+        var schema: Int64
+        var reads: JobReads
+    }
 
     /// - Parameter minimumEpoch: one above every epoch that sessions of this hub have used; matters only when `rows.db`
     ///   is new, or from an old backup, although the hub is not.
@@ -64,10 +75,33 @@ public final class Rows {
         }
     }
 
-    private static func readOnlyURI(_ path: String) -> String {
+    static func readOnlyURI(_ path: String) -> String {
         let allowed = CharacterSet.urlPathAllowed.subtracting(CharacterSet(charactersIn: "?#%"))
         let escaped = path.addingPercentEncoding(withAllowedCharacters: allowed) ?? path
         return "file:\(escaped)?mode=ro"
+    }
+
+    /// What a job's queries read, and that HQ notes the changes of those tables.
+    ///
+    /// - Throws: ``WaybillJobs/JobFaults`` when the queries do not fit HQ's tables.
+    private func reads(of job: Job) throws -> JobReads {
+        let definition = RowsSchema.queriesText(job) + "\n;\n" + RowsSchema.shapesText(job)
+        let schema = try queue.read { try Int64.fetchOne($0, sql: "PRAGMA hq.schema_version") ?? 0 }
+        if let known = analyses[job.id], known.definition == definition, known.schema == schema { return known.reads }
+        let reads = try JobAnalysis.reads(of: job, hqPath: hqPath)
+        let missing = try queue.read { db in
+            try reads.inputs.union(reads.watchedTables).filter { try !HQSchema.isCaptured($0, in: db, schema: "hq") }
+        }
+        if !missing.isEmpty {
+            try Lineage.writingHQ(hqPath) { db in
+                for table in missing.sorted() {
+                    try HQSchema.capture(table, key: reads.shapes[table]?.key ?? [], in: db)
+                }
+            }
+        }
+        let now = try queue.read { try Int64.fetchOne($0, sql: "PRAGMA hq.schema_version") ?? 0 }
+        analyses[job.id] = Analysis(definition: definition, schema: now, reads: reads)
+        return reads
     }
 
     /// Ends the use of the file.
@@ -82,7 +116,8 @@ public final class Rows {
         let lineage = Lineage(hqPath: hqPath)
         let isHistoryBroken = try lineage.check(in: queue)
         if isHistoryBroken { try lineage.startEpoch(in: queue) }
-        if let current = try unchangedDerivation(of: job) { return current }
+        let reads = try reads(of: job)
+        if let current = try unchangedDerivation(of: job, reads) { return current }
 
         let shapes = RowsSchema.shapesText(job)
         let queries = RowsSchema.queriesText(job)
@@ -100,7 +135,11 @@ public final class Rows {
                     try forgetRows(of: job, in: db)
                     floor = version
                 }
-                let changed = try Derive(job: job, version: version, db: db).run()
+                let isComparable =
+                    before?["shapes"] == shapes && before?["queries"] == queries && before?["epoch"] == epoch
+                let done = try Derive(
+                    job: job, reads: reads, version: version, since: isComparable ? before?["version"] : nil, db: db
+                ).run()
                 try db.execute(
                     sql: """
                         INSERT INTO job (job, epoch, version, token, shapes, queries, floor) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -114,7 +153,8 @@ public final class Rows {
                     arguments: [job.id.rawValue, token, epoch, version])
                 try Lineage.set("lineage", String(token), in: db)
                 result = Derivation(
-                    job: job.id, version: Version(epoch: epoch, number: version), token: token, hasChanges: changed)
+                    job: job.id, version: Version(epoch: epoch, number: version), token: token,
+                    hasChanges: done.hasChanges, rowsWorkedOut: done.rowsWorkedOut)
                 return .commit
             }
             return result
@@ -129,7 +169,7 @@ public final class Rows {
     }
 
     /// The derivation at hand when neither HQ's inputs nor the job's definition have changed since.
-    private func unchangedDerivation(of job: Job) throws -> Derivation? {
+    private func unchangedDerivation(of job: Job, _ reads: JobReads) throws -> Derivation? {
         try queue.read { db in
             guard let row = try Row.fetchOne(db, sql: "SELECT * FROM job WHERE job = ?", arguments: [job.id.rawValue])
             else { return nil }
@@ -138,8 +178,8 @@ public final class Rows {
             guard row["epoch"] == epoch, row["shapes"] == RowsSchema.shapesText(job),
                 row["queries"] == RowsSchema.queriesText(job)
             else { return nil }
-            let changed = try ChangeLog.tablesChanged(after: version, in: db, schema: "hq")
-            guard changed.isDisjoint(with: job.inputs) else { return nil }
+            guard let changed = try Changes.tables(job, since: version, in: db) else { return nil }
+            guard changed.isDisjoint(with: reads.inputs.union(job.inputs)) else { return nil }
             return Derivation(
                 job: job.id, version: Version(epoch: epoch, number: version), token: row["token"], hasChanges: false)
         }

@@ -102,6 +102,12 @@ enum RowsSchema {
 
     /// All queries of a job: when they change, the job is derived anew although no HQ row has changed.
     static func queriesText(_ job: Job) -> String {
-        (job.prepare + job.subjobs.flatMap { [$0.rows, $0.members] }).joined(separator: "\n;\n")
+        var texts = job.prepare.flatMap(\.statements) + job.subjobs.flatMap { [$0.rows, $0.members] }
+        for slice in job.slices {
+            texts.append(slice.all?.text ?? "")
+            texts += slice.touched.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value.text] }
+        }
+        texts += job.subjobs.map { "\($0.slice?.slice ?? "") \($0.slice?.column ?? "")" }
+        return (texts + job.remembered).joined(separator: "\n;\n")
     }
 }

@@ -4,25 +4,23 @@ import WaybillCapture
 import WaybillDatabase
 import WaybillJobs
 import WaybillModel
+import WaybillPlan
 
 /// Head office in a temporary folder: `hq.db` as the hub makes it, and what the jobs make of it for each store.
 ///
-/// Runs a job's SQL in the simplest way that keeps its contract: rows staged under the key (scope, key), members
-/// beside them, and each store's tables filled from the scopes it belongs to, under their own key. A scope that
-/// holds a key twice, or two scopes of one store that hold the same key, therefore fail here.
+/// Each store's tables are filled from the scopes it belongs to, under their own key: a scope that holds a key twice,
+/// or two scopes of one store that hold the same key, fail here.
 final class Headquarters {
     private let folder: String
     private let hq: DatabaseQueue
-    private let rows: DatabaseQueue
+    private var rows: Rows
 
     init() throws {
         folder = FileManager.default.temporaryDirectory.path + "/waybill-jobs-" + UUID().uuidString
         try DurableFile.createFolder(folder)
         hq = try OpenDatabase.queue(at: folder + "/hq.db", label: "hq")
         try hq.write { db in try HQSchema.install(in: db) }
-        rows = try OpenDatabase.queue(at: folder + "/rows.db", label: "rows")
-        let path = folder + "/hq.db"
-        try rows.writeWithoutTransaction { db in try db.execute(sql: "ATTACH ? AS hq", arguments: [path]) }
+        rows = try Headquarters.openRows(folder)
     }
 
     deinit {
@@ -70,33 +68,25 @@ final class Headquarters {
 
     // MARK: Running jobs
 
-    /// Runs the jobs from scratch; afterwards ``withStore(_:_:)`` shows each store's tables.
+    /// Works the jobs out as far as HQ's changes concern them; afterwards ``withStore(_:_:)`` shows each store's tables.
     func run(_ jobs: [Job]) throws {
-        for job in jobs {
-            try rows.write { db in
-                for statement in job.prepare { try db.execute(sql: statement) }
-                for subjob in job.subjobs { try stage(subjob, in: db) }
-                for table in job.temporaryTables { try db.execute(sql: "DROP TABLE temp.\(quoted(table))") }
-            }
-        }
+        for job in jobs { _ = try rows.derive(job) }
     }
 
-    private func stage(_ subjob: Subjob, in db: Database) throws {
-        let table = subjob.table
-        let scoped = TableShape(
-            name: "staged_" + table.name, columns: [ColumnShape("scope", .text)] + table.columns,
-            key: ["scope"] + table.key)
-        try db.execute(
-            sql: """
-                DROP TABLE IF EXISTS main.\(scoped.name);
-                DROP TABLE IF EXISTS main.member_\(table.name);
-                \(create(scoped, in: "main"));
-                CREATE TABLE main.member_\(table.name) (
-                    store_id TEXT NOT NULL, scope TEXT NOT NULL, PRIMARY KEY (store_id, scope)
-                ) WITHOUT ROWID;
-                INSERT INTO main.\(scoped.name) \(subjob.rows);
-                INSERT INTO main.member_\(table.name) \(subjob.members);
-                """)
+    /// The same with everything worked out anew, by rows that know nothing yet.
+    func runFromNothing(_ jobs: [Job]) throws {
+        try rows.close()
+        for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: folder + "/rows.db" + suffix) }
+        rows = try Headquarters.openRows(folder)
+        try run(jobs)
+    }
+
+    private static func openRows(_ folder: String) throws -> Rows {
+        var token: UInt64 = 0
+        return try Rows(path: folder + "/rows.db", hqPath: folder + "/hq.db", minimumEpoch: 1) {
+            token += 1
+            return token
+        }
     }
 
     private func create(_ table: TableShape, in schema: String) -> String {
@@ -117,20 +107,23 @@ final class Headquarters {
         try hq.read { db in try String.fetchAll(db, sql: "SELECT store_id FROM store ORDER BY store_id") }
     }
 
-    /// The scope of a store in a subjob's members, in order.
+    /// The scopes of a store in a table's members, in order.
     func scopes(of store: String, in table: String) throws -> [String] {
-        try rows.read { db in
+        try withRows { db in
             try String.fetchAll(
-                db, sql: "SELECT scope FROM main.member_\(table) WHERE store_id = ? ORDER BY scope", arguments: [store])
+                db,
+                sql: """
+                    SELECT scope FROM main.member WHERE store_id = ? AND table_name = ? AND _died = ? ORDER BY scope
+                    """,
+                arguments: [store, table, Int64.max])
         }
     }
 
     /// Opens the tables that the jobs, run before, give to one store.
     func withStore<Value>(_ store: String, _ jobs: [Job], _ body: (Database) throws -> Value) throws -> Value {
         let path = folder + "/" + UUID().uuidString + ".db"
-        try rows.writeWithoutTransaction { db in
+        try withRows { db in
             try db.execute(sql: "ATTACH ? AS store", arguments: [path])
-            defer { try? db.execute(sql: "DETACH store") }
             // Thrown away after the test: nobody waits for this disk.
             try db.execute(sql: "PRAGMA store.journal_mode = OFF; PRAGMA store.synchronous = OFF")
             try db.inTransaction {
@@ -142,6 +135,12 @@ final class Headquarters {
         return try OpenDatabase.queue(at: path, label: store, isReadOnly: true).read(body)
     }
 
+    private func withRows<Value>(_ body: (Database) throws -> Value) throws -> Value {
+        let queue = try DatabaseQueue(path: folder + "/rows.db")
+        defer { try? queue.close() }
+        return try queue.writeWithoutTransaction(body)
+    }
+
     private func deliver(_ table: TableShape, to store: String, in db: Database) throws {
         let columns = table.columns.map { quoted($0.name) }.joined(separator: ", ")
         try db.execute(sql: create(table, in: "store"))
@@ -149,11 +148,12 @@ final class Headquarters {
             sql: """
                 INSERT INTO store.\(quoted(table.name))
                 SELECT \(columns)
-                FROM main.member_\(table.name) AS member
-                JOIN main.staged_\(table.name) AS staged ON staged.scope = member.scope
-                WHERE member.store_id = ?
+                FROM main.member AS member
+                JOIN main.\(quoted("rows_" + table.name)) AS staged
+                    ON staged._scope = member.scope AND staged._died = :forever
+                WHERE member.store_id = :store AND member.table_name = :table AND member._died = :forever
                 """,
-            arguments: [store])
+            arguments: ["store": store, "table": table.name, "forever": Int64.max])
     }
 
     struct Unknown: Error, CustomStringConvertible {

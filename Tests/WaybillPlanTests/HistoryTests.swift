@@ -90,7 +90,7 @@ import WaybillPlan
         let chain = try filledChain()
         let before = try chain.rows.derive(LittleChain.job())
         var other = LittleChain.job()
-        other.subjobs[0].rows = "SELECT scope, item_id, value + 1 AS value FROM item"
+        other.subjobs[0].query = "SELECT scope, item_id, value + 1 AS value FROM item"
         let queried = try chain.rows.derive(other)
         #expect(queried.version > before.version)
         #expect(try plan(chain, from: before, to: queried).packages.map(\.kind) == [.delta])
@@ -102,7 +102,7 @@ import WaybillPlan
         let chain = try filledChain()
         let before = try chain.rows.derive(LittleChain.job())
         var broken = LittleChain.job()
-        broken.subjobs[0].rows = "SELECT scope, item_id, value FROM item UNION ALL SELECT scope, item_id, 7 FROM item"
+        broken.subjobs[0].query = "SELECT scope, item_id, value FROM item UNION ALL SELECT scope, item_id, 7 FROM item"
         let fault = #expect(throws: DerivationFault.self) { try chain.rows.derive(broken) }
         #expect(fault?.description.hasPrefix("job little: table thing: UNIQUE constraint failed") == true)
         #expect(try chain.rows.derive(LittleChain.job()).token == before.token)

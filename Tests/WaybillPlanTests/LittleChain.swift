@@ -81,8 +81,7 @@ final class LittleChain {
         let members = "SELECT store_id, scope FROM seen"
         return Job(
             id: JobID("little").unsafelyUnwrapped, title: "", inputs: ["item", "seen"],
-            prepare: ["CREATE TEMP TABLE little_marked AS SELECT * FROM item WHERE value IS NOT NULL"],
-            temporaryTables: ["little_marked"],
+            prepare: [PrepareTable(name: "little_marked", query: "SELECT * FROM item WHERE value IS NOT NULL")],
             subjobs: [
                 Subjob(
                     table: TableShape(
