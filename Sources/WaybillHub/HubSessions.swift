@@ -40,7 +40,7 @@ extension HubBackend {
     private func find(_ reference: SessionReference, in db: Database) throws -> SessionRecord {
         let found =
             switch reference {
-            case .id(let id): try SessionRecord.find(id, in: db)
+            case .id(let id): try SessionRecord.named(id, in: db)
             case .number(let number): try SessionRecord.find(number: number, in: db)
             }
         guard let found else { throw AdminError.notFound("there is no session \(reference)") }

@@ -114,9 +114,34 @@ extension SessionRecord {
             SessionRecord.init)
     }
 
-    /// Sessions left `Started` by a hub that died while building.
+    /// The session that has this name, or had it before its building was taken up again: what people ask for.
+    public static func named(_ id: SessionID, in db: Database) throws -> SessionRecord? {
+        // Primary key.
+        try Row.fetchOne(
+            db, sql: "SELECT * FROM session WHERE number = ? AND (id = ? OR former_id = ?)",
+            arguments: [id.number, id.rawValue, id.rawValue]
+        ).flatMap(SessionRecord.init)
+    }
+
+    /// Sessions left `Started` by a hub that ended while building.
     public static func unfinished(in db: Database) throws -> [SessionRecord] {
-        try Row.fetchAll(db, sql: "SELECT * FROM session WHERE status = 'Started'").compactMap(SessionRecord.init)
+        try Row.fetchAll(db, sql: "SELECT * FROM session WHERE status = 'Started' ORDER BY number")
+            .compactMap(SessionRecord.init)
+    }
+
+    /// Those, each under a new name.
+    ///
+    /// This may be a restored copy of `hub.db`, and the session may have been built and applied under its name before.
+    /// What is built now is something else, and a name must not stand for both.
+    public static func takeUpUnfinished(random: () -> UInt64, in db: Database) throws -> [SessionRecord] {
+        try unfinished(in: db).map { session in
+            var renamed = session
+            renamed.id = SessionID(number: session.id.number, random: random())
+            try db.execute(
+                sql: "UPDATE session SET id = ?, former_id = ? WHERE number = ?",
+                arguments: [renamed.id.rawValue, session.id.rawValue, session.id.number])
+            return renamed
+        }
     }
 
     public func save(in db: Database) throws {

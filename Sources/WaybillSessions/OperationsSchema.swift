@@ -136,6 +136,10 @@ enum OperationsSchema {
             // The numbers of those attempts, with blanks between.
             try db.execute(sql: "ALTER TABLE delivery ADD COLUMN told_failures TEXT NOT NULL DEFAULT ''")
         }
+        migrator.registerMigration("order, retry and windows of deliveries") { db in
+            // former_id: the name before the building was taken up again by another process.
+            try db.execute(sql: "ALTER TABLE session ADD COLUMN former_id TEXT")
+        }
         return migrator
     }
 }

@@ -29,9 +29,7 @@ extension Conversation {
         var process = HubProcess(
             settings: DeskSettings(
                 hubRun: chance.next(), helloSeconds: Conversation.helloSeconds, offlineAfterMilliseconds: 15_000))
-        for session in database.sessionsInOrder where session.status == .started {
-            process.tasks.append(.build(session.id))
-        }
+        process.tasks = database.takeUpUnfinished(&chance).map(PublisherTask.build)
         hub = process
         note("hub starts")
         wakePublisher()

@@ -35,6 +35,17 @@ struct HubDatabase {
         return id
     }
 
+    /// Sessions that are to be built by another process, under new names.
+    mutating func takeUpUnfinished(_ chance: inout Chance) -> [SessionID] {
+        sessionsInOrder.filter { $0.status == .started }.map { session in
+            var renamed = session
+            renamed.id = SessionID(number: session.id.number, random: chance.next())
+            sessions[session.id] = nil
+            sessions[renamed.id] = renamed
+            return renamed.id
+        }
+    }
+
     func open(of store: StoreID) -> [Delivery] {
         deliveries.values.compactMap { $0[store] }.filter(\.isOpen).sorted { $0.session.number < $1.session.number }
     }

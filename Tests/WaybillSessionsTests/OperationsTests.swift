@@ -35,6 +35,23 @@ import WaybillSessions
             rows: 5, bytes: 700)
     }
 
+    /// A hub that was restored to a moment when the session was being built may have given its name to stores before.
+    @Test func aSessionThatIsBuiltAnewGetsANewNameAndIsFoundByTheOld() throws {
+        try withOperations { operations in
+            try operations.write { db in
+                let built = try makeSession(db, at: now)
+                let begun = try makeSession(db, at: now, status: .started)
+                var randoms: [UInt64] = [0xdef]
+                let taken = try SessionRecord.takeUpUnfinished(random: { randoms.removeLast() }, in: db)
+                #expect(taken.map(\.id) == [SessionID(number: begun.id.number, random: 0xdef)])
+                #expect(try SessionRecord.find(begun.id, in: db) == nil)
+                #expect(try SessionRecord.named(begun.id, in: db) == taken.first)
+                #expect(try SessionRecord.find(built.id, in: db) == built)
+                #expect(try SessionRecord.named(SessionID(number: begun.id.number, random: 1), in: db) == nil)
+            }
+        }
+    }
+
     @Test func aDeliveryComesBackAsItWasWritten() throws {
         try withOperations { operations in
             try operations.write { db in

@@ -49,7 +49,10 @@ final class Publisher: Sendable {
         let builder = SessionBuilder(
             rows: rows, home: home, operations: operations, signingKey: signingKey, jobs: jobs, clock: clock,
             wire: wire, logger: logger)
-        for session in try operations.read({ try SessionRecord.unfinished(in: $0) }) {
+        let unfinished = try operations.write { db in
+            try SessionRecord.takeUpUnfinished(random: { UInt64.random(in: .min ... .max) }, in: db)
+        }
+        for session in unfinished {
             logger.info("session \(session.id) was being built when the hub stopped; it is built now")
             queue.add(.build(session.id))
         }
