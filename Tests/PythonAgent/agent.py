@@ -146,7 +146,7 @@ class Agent:
         self.folder.mkdir(exist_ok=True)
         self.store = StoreDatabase(home / "store.db")
         self.context, self.sockets = zmq.Context(), []
-        self.offers, self.back_off, self.package, self.hub_run = [], {}, None, None
+        self.offers, self.back_off, self.package, self.hub_run, self.hub_time = [], {}, None, None, 0
         self.hello_seconds, self.refusals, self.regressions, self.is_settled = 10, 0, [], False
         self.due = {"open": 0.0}  # name of a timer -> when
 
@@ -241,13 +241,15 @@ class Agent:
         self.after("hello", self.hello_seconds * random.uniform(0.75, 1.0) if self.is_welcome else 5)
 
     def on_welcome(self, welcome):
+        if welcome.hub_run == self.hub_run and welcome.hub_time < self.hub_time:
+            return log("ignored a Welcome that was overtaken")
         self.is_welcome, self.refusals = True, 0
         self.hello_seconds = min(max(welcome.hello_seconds, 1), 3600)
         self.after("hello", self.hello_seconds, only_earlier=True)
         self.after("open", 3 * self.hello_seconds)
         if self.hub_run not in (None, welcome.hub_run) and self.package:
             self.ask()
-        self.hub_run = welcome.hub_run
+        self.hub_run, self.hub_time = welcome.hub_run, welcome.hub_time
         self.offers = list({o.job: o for o in welcome.offers}.values())
         for cancel in welcome.cancels:
             self.on_cancel(cancel)

@@ -77,13 +77,13 @@ struct AgentAtWork {
     @discardableResult
     mutating func welcome(
         _ offers: [HubLetter.Offer] = [], cancels: [HubLetter.CancelOrder] = [], hubRun: UInt64 = 7,
-        helloSeconds: Int = 30
+        helloSeconds: Int = 30, at hubTime: Timestamp? = nil
     ) -> [AgentEffect] {
         step(
             .letter(
                 .welcome(
                     HubLetter.Welcome(
-                        hubRun: hubRun, hubTime: now, offers: offers, cancels: cancels, helloSeconds: helloSeconds))))
+                        hubRun: hubRun, hubTime: hubTime ?? now, offers: offers, cancels: cancels, helloSeconds: helloSeconds))))
     }
 
     @discardableResult

@@ -69,6 +69,20 @@ import WaybillWire
         #expect(work.tick(after: 10).hellos.isEmpty)
     }
 
+    /// The session it offers is superseded, and a grant of it may be on its way too: it would take the store back.
+    @Test func aWelcomeThatWasOvertakenIsIgnored() {
+        var work = AgentAtWork()
+        work.step(.connected)
+        let before = work.now
+        work.tick(after: 100)
+        work.welcome()
+        #expect(work.welcome([AgentAtWork.offer(1)], at: before).isEmpty)
+        #expect(work.core.task == nil)
+        // Another process of the hub has a clock of its own.
+        work.welcome([AgentAtWork.offer(2)], hubRun: 8, at: before)
+        #expect(work.core.task?.offer.session == AgentAtWork.session(2))
+    }
+
     @Test func aSilentHubIsConnectedAnew() {
         var work = AgentAtWork()
         work.step(.connected)

@@ -18,6 +18,8 @@ public struct AgentCore: Sendable {
 
     var offers: [HubLetter.Offer] = []
     var hubRun: UInt64?
+    /// The hub's time of the newest Welcome of that hub process.
+    var welcomedAt: Timestamp?
     var helloDue: Timestamp?
     var helloSeconds: Int
     var heardAt: Timestamp?

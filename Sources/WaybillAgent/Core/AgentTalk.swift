@@ -83,6 +83,9 @@ extension AgentCore {
     }
 
     private mutating func take(_ welcome: HubLetter.Welcome, now: Timestamp, _ effects: inout [AgentEffect]) {
+        // One that was overtaken would bring back what is superseded, and a grant of it may be on its way as well.
+        if hubRun == welcome.hubRun, let welcomedAt, welcome.hubTime < welcomedAt { return }
+        welcomedAt = welcome.hubTime
         helloSeconds = welcome.helloSeconds
         offers = welcome.offers
         if hubRun != welcome.hubRun {
