@@ -65,7 +65,7 @@ private struct FillTable {
     private var key: String { shape.key.map(quoted).joined(separator: ", ") }
 
     func run() throws -> FilledTable {
-        try stageScopes()
+        try plan.stageScopes(of: shape.name, in: db)
         guard let base = plan.contentVersion else {
             try db.execute(
                 sql: """
@@ -139,24 +139,5 @@ private struct FillTable {
             )
             ORDER BY \(oldKey)
             """
-    }
-
-    private func stageScopes() throws {
-        let now = plan.scopesNow.entries.filter { $0.table == shape.name }.map(\.scope)
-        let before = plan.scopesBefore.entries.filter { $0.table == shape.name }.map(\.scope)
-        try db.execute(
-            sql: """
-                DROP TABLE IF EXISTS temp.scope_now;
-                DROP TABLE IF EXISTS temp.scope_before;
-                CREATE TEMP TABLE scope_now (scope TEXT PRIMARY KEY, is_before INTEGER NOT NULL) WITHOUT ROWID;
-                CREATE TEMP TABLE scope_before (scope TEXT PRIMARY KEY, is_now INTEGER NOT NULL) WITHOUT ROWID;
-                """)
-        for scope in now {
-            try db.execute(
-                sql: "INSERT INTO temp.scope_now VALUES (?, ?)", arguments: [scope, before.contains(scope)])
-        }
-        for scope in before {
-            try db.execute(sql: "INSERT INTO temp.scope_before VALUES (?, ?)", arguments: [scope, now.contains(scope)])
-        }
     }
 }

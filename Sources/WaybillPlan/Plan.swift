@@ -35,6 +35,8 @@ public struct PackagePlan: Sendable, Equatable {
     /// Scopes to look at, at the base and now. Equal but for stores that moved.
     var scopesBefore: ScopeSet
     var scopesNow: ScopeSet
+    /// All that the stores see at the base, whether anything changed in it or not; empty for a full package.
+    var scopesHeld: ScopeSet
 
     public var kind: PackageKind { contentVersion == nil ? .full : .delta }
 
@@ -78,7 +80,7 @@ extension Rows {
             for target in targets.sorted(by: { $0.store < $1.store }) {
                 let now = try reader.scopes(of: target.store, at: derivation.version.number)
                 var difference = Difference(
-                    audience: now, before: ScopeSet(entries: []), now: now, bases: nil)
+                    audience: now, held: ScopeSet(entries: []), before: ScopeSet(entries: []), now: now, bases: nil)
                 if let base = target.base, try isUsable(base, floor: floor, at: derivation, in: db) {
                     difference = try reader.difference(
                         of: target.store, from: base.version, to: derivation.version.number, now: now)
@@ -93,7 +95,7 @@ extension Rows {
                     // they name it by; so the first one's version will do.
                     groups[difference] = PackagePlan(
                         stores: [], contentVersion: difference.bases == nil ? nil : target.base?.version, bases: [],
-                        scopesBefore: difference.before, scopesNow: difference.now)
+                        scopesBefore: difference.before, scopesNow: difference.now, scopesHeld: difference.held)
                 }
                 groups[difference]?.stores.append(target.store)
                 if let base = target.base, difference.bases != nil, groups[difference]?.bases.contains(base) == false {
@@ -129,6 +131,8 @@ extension Rows {
 private struct Difference: Hashable {
     /// All that the store sees now. A package is for one audience, by definition, even where two lack the same.
     var audience: ScopeSet
+    /// All that it saw at the base: the audience, unless it has moved since.
+    var held: ScopeSet
     /// The scopes to look at, at the base and now. For a store that sees the same scopes as before these are only
     /// the ones in which something changed.
     var before: ScopeSet
@@ -172,7 +176,7 @@ private final class ScopeReader {
         let before = try scopes(of: store, at: base)
         if before != now {
             return Difference(
-                audience: now, before: before, now: now,
+                audience: now, held: before, before: before, now: now,
                 bases: try before.entries.map { try lastChange(in: $0, at: base) })
         }
         var changed = ScopeSet(entries: [])
@@ -183,7 +187,7 @@ private final class ScopeReader {
             changed.entries.append(entry)
             bases.append(had)
         }
-        return Difference(audience: now, before: changed, now: changed, bases: bases)
+        return Difference(audience: now, held: now, before: changed, now: changed, bases: bases)
     }
 
     /// The newest version, up to `version`, at which anything in a scope changed: equal numbers, equal rows.

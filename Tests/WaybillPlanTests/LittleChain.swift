@@ -88,7 +88,7 @@ final class LittleChain {
                         name: "thing",
                         columns: [ColumnShape("item_id", .text), ColumnShape("value", valueType, nullable: true)],
                         key: ["item_id"]),
-                    rows: "SELECT scope, item_id, value FROM item", members: members),
+                    rows: "SELECT scope, item_id, value FROM item", members: members, priceColumn: "value"),
                 Subjob(
                     table: TableShape(
                         name: "mark", columns: [ColumnShape("item_id", .text), ColumnShape("value", .integer)],

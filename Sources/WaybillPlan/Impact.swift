@@ -1,0 +1,306 @@
+import GRDB
+import WaybillDatabase
+import WaybillJobs
+import WaybillModel
+
+/// What a package would change at each of its stores: counted in `rows.db`, without making the package.
+public struct Impact: Sendable, Equatable {
+    /// `full` when the stores have nothing that it could be compared with: then all rows count as added, and no limit
+    /// applies, for a first load is no change.
+    public var kind: PackageKind
+    /// In the order of the job's subjobs.
+    public var tables: [TableImpact]
+
+    public init(kind: PackageKind, tables: [TableImpact]) {
+        self.kind = kind
+        self.tables = tables
+    }
+
+    /// Rows added, changed and removed, over all tables.
+    public var rows: Int64 { tables.reduce(0) { $0 + $1.added + $1.changed + $1.removed } }
+
+    /// A guess of the package's compressed size, from the length of the values in it.
+    ///
+    /// Making the package to measure it would cost as much as publishing. Measured on the retail jobs, a package is
+    /// some hundred bytes for the file and each table, and a third of the length of the values.
+    public var bytesEstimate: Int64 {
+        Impact.fileBytes + Int64(tables.count) * Impact.tableBytes + tables.reduce(0) { $0 + $1.valueBytes } / 3
+    }
+
+    private static let fileBytes: Int64 = 350
+    private static let tableBytes: Int64 = 100
+}
+
+/// The same for one store table.
+public struct TableImpact: Sendable, Equatable {
+    public var table: String
+    public var added: Int64
+    public var changed: Int64
+    public var removed: Int64
+    /// Rows that each of the stores has; nil when nothing is removed, or less than a thousandth and no limit below that
+    /// makes it matter: then counting them would cost more than the change itself.
+    public var had: Int64?
+    /// The biggest moves of the subjob's price column, biggest first; at most ``Impact/priceMovesMax``.
+    public var priceMoves: [PriceMove]
+    /// Products that would disappear, by their ids: the keys removed from a table whose key is `product_id`. At most
+    /// ``Impact/disappearingMax``; `removed` says how many there are.
+    public var disappearing: [String]
+    /// Length of the values that travel, uncompressed.
+    public var valueBytes: Int64
+
+    public init(
+        table: String, added: Int64, changed: Int64, removed: Int64, had: Int64?, priceMoves: [PriceMove],
+        disappearing: [String], valueBytes: Int64
+    ) {
+        self.table = table
+        self.added = added
+        self.changed = changed
+        self.removed = removed
+        self.had = had
+        self.priceMoves = priceMoves
+        self.disappearing = disappearing
+        self.valueBytes = valueBytes
+    }
+
+    /// Rows removed in percent of those the stores have; nil when ``had`` is.
+    public var removedPercent: Double? {
+        had.map { $0 > 0 ? Double(removed) * 100 / Double($0) : 0 }
+    }
+}
+
+/// A price that a package would change.
+public struct PriceMove: Sendable, Equatable {
+    /// The row, by the values of its key columns.
+    public var key: [String]
+    public var column: String
+    /// In HQ's unit: a column that ends in `_e4` counts ten-thousandths, one in `_e6` millionths.
+    public var before: Double
+    public var after: Double
+
+    public init(key: [String], column: String, before: Double, after: Double) {
+        self.key = key
+        self.column = column
+        self.before = before
+        self.after = after
+    }
+
+    /// Of what it was, with its sign. nil when it was 0: no share can be named, and giving a price to what had none
+    /// is everyday work, not a slip.
+    public var percent: Double? { before == 0 ? nil : (after - before) * 100 / abs(before) }
+}
+
+extension Impact {
+    /// Enough to see what a wrong factor did.
+    public static let priceMovesMax = 10
+    public static let disappearingMax = 20
+}
+
+extension Rows {
+    /// Counts what a plan's package would change, table by table.
+    ///
+    /// Costs as much as filling the package: a few index steps for each row that came, changed or went. Once for an
+    /// audience and base, however many stores share them.
+    public func impact(of plan: PackagePlan, job: Job, at derivation: Derivation) throws -> Impact {
+        try queue.writeWithoutTransaction { db in
+            var tables: [TableImpact] = []
+            // Writes into TEMP tables only.
+            try db.inTransaction(.deferred) {
+                for subjob in job.subjobs {
+                    try plan.stageScopes(of: subjob.table.name, in: db)
+                    let count = CountTable(
+                        subjob: subjob, base: plan.contentVersion, version: derivation.version.number,
+                        limits: job.limits, db: db)
+                    tables.append(try count.run())
+                }
+                return .commit
+            }
+            return Impact(kind: plan.kind, tables: tables)
+        }
+    }
+}
+
+/// Counts one table of a package. The scopes are staged.
+private struct CountTable {
+    let subjob: Subjob
+    /// nil for a full package.
+    let base: Int64?
+    /// The version the package leads to.
+    let version: Int64
+    let limits: ChangeLimits
+    let db: Database
+
+    private var shape: TableShape { subjob.table }
+    private var rows: String { RowsSchema.rowsTable(shape) }
+    private var key: String { shape.key.map(quoted).joined(separator: ", ") }
+    private var arguments: StatementArguments { ["base": base, "now": version] }
+
+    func run() throws -> TableImpact {
+        var impact = TableImpact(
+            table: shape.name, added: 0, changed: 0, removed: 0, had: nil, priceMoves: [], disappearing: [],
+            valueBytes: 0)
+        guard base != nil else {
+            // Primary key (_scope, …).
+            let row = try Row.fetchOne(
+                db,
+                sql: """
+                    SELECT count(*) AS added, ifnull(sum(\(length("new"))), 0) AS bytes FROM \(rows) AS new
+                    WHERE new._scope IN (SELECT scope FROM temp.scope_now)
+                        AND new._born <= :now AND new._died > :now
+                    """,
+                arguments: ["now": version])
+            impact.added = row?["added"] ?? 0
+            impact.valueBytes = row?["bytes"] ?? 0
+            return impact
+        }
+        try countWritten(&impact)
+        if subjob.removal == .delete { try countRemoved(&impact) }
+        if let column = subjob.priceColumn { impact.priceMoves = try priceMoves(column) }
+        return impact
+    }
+
+    private func countWritten(_ impact: inout TableImpact) throws {
+        let row = try Row.fetchOne(
+            db,
+            sql: """
+                SELECT
+                    count(*) FILTER (WHERE old._scope IS NULL) AS added,
+                    count(*) FILTER (WHERE old._scope IS NOT NULL) AS changed,
+                    ifnull(sum(\(length("new"))), 0) AS bytes
+                FROM (\(candidates)) AS new
+                LEFT JOIN \(rows) AS old ON \(isHeldRow)
+                WHERE old._scope IS NULL OR NOT (\(sameValues))
+                """,
+            arguments: arguments)
+        impact.added = row?["added"] ?? 0
+        impact.changed = row?["changed"] ?? 0
+        impact.valueBytes = row?["bytes"] ?? 0
+    }
+
+    private func countRemoved(_ impact: inout TableImpact) throws {
+        impact.removed = try Int64.fetchOne(db, sql: "SELECT count(*) FROM (\(gone))", arguments: arguments) ?? 0
+        guard impact.removed > 0 else { return }
+        let keyLength = shape.key.map { "length(CAST(\(quoted($0)) AS BLOB)) + 2" }.joined(separator: " + ")
+        impact.valueBytes +=
+            try Int64.fetchOne(db, sql: "SELECT sum(\(keyLength)) FROM (\(gone))", arguments: arguments) ?? 0
+        if shape.key == ["product_id"] {
+            impact.disappearing = try String.fetchAll(
+                db,
+                sql: """
+                    SELECT CAST(product_id AS TEXT) FROM (\(gone)) ORDER BY product_id LIMIT \(Impact.disappearingMax)
+                    """,
+                arguments: arguments)
+        }
+        impact.had = try rowsHeld(whenRemoved: impact.removed)
+    }
+
+    /// Counts no further than the share of removed rows matters, so that a small change to a large table stays cheap.
+    private func rowsHeld(whenRemoved removed: Int64) throws -> Int64? {
+        var factor = 1000.0
+        if let limit = limits.maxRemovedPercent { factor = limit > 0 ? max(factor, 100 / limit) : .infinity }
+        let bound = Double(removed) * factor
+        let most = bound < 1e15 ? Int64(bound.rounded(.up)) : Int64.max - 1
+        // Primary key (_scope, …), left at the bound.
+        let counted =
+            try Int64.fetchOne(
+                db,
+                sql: """
+                    SELECT count(*) FROM (
+                        SELECT 1 FROM \(rows)
+                        WHERE _scope IN (SELECT scope FROM temp.scope_held) AND _born <= :base AND _died > :base
+                        LIMIT :most
+                    )
+                    """,
+                arguments: ["base": base, "most": most + 1]) ?? 0
+        return counted > most ? nil : counted
+    }
+
+    private func priceMoves(_ column: String) throws -> [PriceMove] {
+        let unit = PriceMove.unit(of: column)
+        let (before, after) = ("CAST(old.\(quoted(column)) AS REAL)", "CAST(new.\(quoted(column)) AS REAL)")
+        let found = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT \(shape.key.map { "CAST(new.\(quoted($0)) AS TEXT)" }.joined(separator: ", ")),
+                    \(before) AS _before, \(after) AS _after
+                FROM (\(candidates)) AS new
+                JOIN \(rows) AS old ON \(isHeldRow)
+                WHERE old.\(quoted(column)) <> new.\(quoted(column))
+                -- NULL, for a price that was 0, comes last.
+                ORDER BY abs(\(after) - \(before)) / nullif(abs(\(before)), 0) DESC,
+                    \(shape.key.map { "new." + quoted($0) }.joined(separator: ", "))
+                LIMIT \(Impact.priceMovesMax)
+                """,
+            arguments: arguments)
+        return found.map { row in
+            PriceMove(
+                key: shape.key.indices.map { row[$0] ?? "" }, column: column, before: row["_before"] / unit,
+                after: row["_after"] / unit)
+        }
+    }
+
+    // MARK: relations
+
+    /// Rows that came after the base in a scope seen all along, and all rows of a scope seen newly; some of them the
+    /// stores may have just so from another scope or before.
+    private var candidates: String {
+        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
+        return """
+            -- Index (_scope, _born).
+            SELECT \(columns) FROM \(rows)
+            WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE is_before) AND _born > :base
+                AND _born <= :now AND _died > :now
+            UNION ALL
+            -- Primary key (_scope, …).
+            SELECT \(columns) FROM \(rows)
+            WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE NOT is_before) AND _born <= :now AND _died > :now
+            """
+    }
+
+    /// The row with the key of `new` that the stores have, at most one. Primary key (_scope, key…).
+    private var isHeldRow: String {
+        """
+        old._scope IN (SELECT scope FROM temp.scope_before) AND old._born <= :base AND old._died > :base
+            AND \(shape.key.map { "old.\(quoted($0)) = new.\(quoted($0))" }.joined(separator: " AND "))
+        """
+    }
+
+    private var sameValues: String {
+        let pairs = shape.valueColumns.map { "old.\(quoted($0.name)) IS new.\(quoted($0.name))" }
+        return pairs.isEmpty ? "true" : pairs.joined(separator: " AND ")
+    }
+
+    /// Keys that the stores have and that no row they shall see now has.
+    private var gone: String {
+        let sameKey = shape.key.map { "new.\(quoted($0)) = old.\(quoted($0))" }.joined(separator: " AND ")
+        return """
+            SELECT \(key) FROM (
+                -- Index (_scope, _died).
+                SELECT \(key) FROM \(rows)
+                WHERE _scope IN (SELECT scope FROM temp.scope_before WHERE is_now) AND _died > :base
+                    AND _died <= :now AND _died < \(RowsSchema.forever) AND _born <= :base
+                UNION ALL
+                -- Primary key (_scope, …).
+                SELECT \(key) FROM \(rows)
+                WHERE _scope IN (SELECT scope FROM temp.scope_before WHERE NOT is_now)
+                    AND _born <= :base AND _died > :base
+            ) AS old
+            WHERE NOT EXISTS (
+                SELECT 1 FROM \(rows) AS new
+                WHERE new._scope IN (SELECT scope FROM temp.scope_now) AND \(sameKey)
+                    AND new._born <= :now AND new._died > :now
+            )
+            """
+    }
+
+    /// Bytes of a row's values, and two for each column.
+    private func length(_ row: String) -> String {
+        shape.columns.map { "ifnull(length(CAST(\(row).\(quoted($0.name)) AS BLOB)), 0) + 2" }
+            .joined(separator: " + ")
+    }
+}
+
+extension PriceMove {
+    fileprivate static func unit(of column: String) -> Double {
+        column.hasSuffix("_e4") ? 10_000 : column.hasSuffix("_e6") ? 1_000_000 : 1
+    }
+}
