@@ -28,6 +28,8 @@ public enum Limits {
     public static let basesMax = 256
     /// Milliseconds that a till which writes may wait for us (DESIGN.md, section 4.9).
     public static let lockBudgetMilliseconds = 50
+    /// The longest budget that anybody may ask for: a till's own patience.
+    public static let lockBudgetMillisecondsMax = 10_000
     /// Failed attempts before a delivery waits for a person (reference: the scheduler's try count).
     public static let tryCount = 3
 }

@@ -14,10 +14,11 @@ public struct PackageContents: Sendable {
     public var bases: [Watermark]
     public var tables: [PackageTable]
     public var created: Timestamp
+    public var lockBudgetMilliseconds: Int?
 
     public init(
         job: JobID, session: SessionID, version: Version, kind: PackageKind, bases: [Watermark], tables: [PackageTable],
-        created: Timestamp
+        created: Timestamp, lockBudgetMilliseconds: Int? = nil
     ) {
         self.job = job
         self.session = session
@@ -26,6 +27,7 @@ public struct PackageContents: Sendable {
         self.bases = bases
         self.tables = tables
         self.created = created
+        self.lockBudgetMilliseconds = lockBudgetMilliseconds
     }
 }
 
@@ -63,9 +65,9 @@ public enum PackageSealer {
         let hashes = try hashChunks(partial)
         let manifest = Manifest(
             job: contents.job, session: contents.session, version: contents.version, kind: contents.kind,
-            bases: contents.bases, tables: contents.tables, created: contents.created, id: hashes.whole,
-            bytes: hashes.bytes, chunkBytes: hashes.chunkBytes, chunkHashes: hashes.chunks, rawSHA256: rawHash,
-            rawBytes: rawBytes)
+            bases: contents.bases, tables: contents.tables, created: contents.created,
+            lockBudgetMilliseconds: contents.lockBudgetMilliseconds, id: hashes.whole, bytes: hashes.bytes,
+            chunkBytes: hashes.chunkBytes, chunkHashes: hashes.chunks, rawSHA256: rawHash, rawBytes: rawBytes)
         let bytes = try manifest.encoded()
         try checkAsAgentsDo(bytes)
         let path = folder + "/" + hashes.whole.hex + ".zst"

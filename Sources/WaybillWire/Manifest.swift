@@ -9,11 +9,23 @@ public struct PackageTable: Hashable, Sendable {
     public var rows: Int64
     /// Keys of table `<name>__removed`.
     public var removed: Int64
+    /// In a delta: all rows are there, and the store's table becomes exactly these.
+    public var isWhole: Bool
+    /// Rows of the store that are not in the package stay, whatever its kind.
+    public var keepsRows: Bool
+    /// For columns that were renamed: the name before, by the name now.
+    public var formerNames: [String: String]
 
-    public init(shape: TableShape, rows: Int64, removed: Int64) {
+    public init(
+        shape: TableShape, rows: Int64, removed: Int64, isWhole: Bool = false, keepsRows: Bool = false,
+        formerNames: [String: String] = [:]
+    ) {
         self.shape = shape
         self.rows = rows
         self.removed = removed
+        self.isWhole = isWhole
+        self.keepsRows = keepsRows
+        self.formerNames = formerNames
     }
 }
 
@@ -35,6 +47,8 @@ public struct Manifest: Hashable, Sendable {
     /// Every table of the job, in the order in which they are applied.
     public var tables: [PackageTable]
     public var created: Timestamp
+    /// How long this package may keep a till that writes waiting; nil for what the store has configured.
+    public var lockBudgetMilliseconds: Int?
 
     /// SHA-256 of the compressed file; also its name.
     public var id: PackageID
@@ -51,8 +65,8 @@ public struct Manifest: Hashable, Sendable {
     public init(
         job: JobID, session: SessionID, version: WaybillModel.Version, kind: PackageKind, bases: [Watermark],
         tables: [PackageTable],
-        created: Timestamp, id: PackageID, bytes: Int64, chunkBytes: Int, chunkHashes: [PackageID],
-        rawSHA256: PackageID, rawBytes: Int64
+        created: Timestamp, lockBudgetMilliseconds: Int? = nil, id: PackageID, bytes: Int64, chunkBytes: Int,
+        chunkHashes: [PackageID], rawSHA256: PackageID, rawBytes: Int64
     ) {
         self.job = job
         self.session = session
@@ -61,6 +75,7 @@ public struct Manifest: Hashable, Sendable {
         self.bases = bases
         self.tables = tables
         self.created = created
+        self.lockBudgetMilliseconds = lockBudgetMilliseconds
         self.id = id
         self.bytes = bytes
         self.chunkBytes = chunkBytes
@@ -74,12 +89,16 @@ public struct Manifest: Hashable, Sendable {
         Int(min(Int64(chunkBytes), bytes - Int64(index) * Int64(chunkBytes)))
     }
 
-    static let format: UInt32 = 1
+    /// The newest format that is read. Written is the oldest that says it all, so that agents who know no other go on
+    /// with the jobs that need no other.
+    static let newestFormat: UInt32 = 2
+
+    private var format: UInt32 { tables.contains { $0.isWhole || $0.keepsRows } ? 2 : 1 }
 
     /// The bytes that are signed and sent.
     public func encoded() throws -> [UInt8] {
         var wire = WireManifest()
-        wire.format = Manifest.format
+        wire.format = format
         wire.job = job.rawValue
         wire.session = session.rawValue
         wire.version.epoch = version.epoch
@@ -94,6 +113,7 @@ public struct Manifest: Hashable, Sendable {
         wire.chunkSha256 = chunkHashes.map { Data($0.bytes) }
         wire.rawSha256 = Data(rawSHA256.bytes)
         wire.rawBytes = rawBytes
+        wire.lockBudgetMs = Int32(clamping: lockBudgetMilliseconds ?? 0)
         return try wire.serializedBytes()
     }
 
@@ -103,8 +123,10 @@ public struct Manifest: Hashable, Sendable {
         do { wire = try WireManifest(serializedBytes: bytes) } catch {
             throw ManifestFault("the package's description is not one")
         }
-        guard wire.format == Manifest.format else {
-            throw ManifestFault("the package has format \(wire.format); this agent knows format \(Manifest.format)")
+        guard (1...Manifest.newestFormat).contains(wire.format) else {
+            throw ManifestFault(
+                "the package has format \(wire.format), this agent knows up to \(Manifest.newestFormat); "
+                    + "update the agent")
         }
         guard let job = JobID(wire.job), let session = SessionID(wire.session) else {
             throw ManifestFault("the package's job or session is not a name")
@@ -124,6 +146,12 @@ public struct Manifest: Hashable, Sendable {
         self.bytes = wire.bytes
         chunkBytes = Int(wire.chunkBytes)
         rawBytes = wire.rawBytes
+        // Zero is what a hub says that knows nothing of it, and what has no meaning as a time.
+        lockBudgetMilliseconds =
+            wire.lockBudgetMs > 0 ? min(Int(wire.lockBudgetMs), Limits.lockBudgetMillisecondsMax) : nil
+        guard format <= wire.format else {
+            throw ManifestFault("the package has format \(wire.format) and a table of format \(format)")
+        }
     }
 
     private static func bases(_ wire: WireManifest, kind: PackageKind) throws(ManifestFault) -> [Watermark] {
@@ -151,6 +179,9 @@ public struct Manifest: Hashable, Sendable {
                 names.insert(checked.shape.name.lowercased() + "__removed").inserted
             else { throw ManifestFault("the package names table \(checked.shape.name) twice") }
             guard kind == .delta || checked.removed == 0 else { throw ManifestFault("a full package removes rows") }
+            guard kind == .delta || !checked.isWhole else {
+                throw ManifestFault("table \(checked.shape.name) of a full package is said to be whole")
+            }
             tables.append(checked)
         }
         return tables
@@ -179,7 +210,14 @@ public struct Manifest: Hashable, Sendable {
 extension PackageTable {
     init(checking wire: WireTable) throws(ManifestFault) {
         var columns: [ColumnShape] = []
+        var formerNames: [String: String] = [:]
         for column in wire.columns {
+            if !column.formerName.isEmpty {
+                guard TableShape.isPlainName(column.formerName) else {
+                    throw ManifestFault("'\(column.formerName)' is not a plain column name (table \(wire.name))")
+                }
+                formerNames[column.name] = column.formerName
+            }
             let type: ColumnType
             switch column.type {
             case .integer: type = .integer
@@ -193,7 +231,13 @@ extension PackageTable {
         let shape = TableShape(name: wire.name, columns: columns, key: wire.key)
         if let fault = shape.fault { throw ManifestFault(fault) }
         guard wire.rows >= 0, wire.removed >= 0 else { throw ManifestFault("table \(wire.name) has a negative count") }
-        self.init(shape: shape, rows: wire.rows, removed: wire.removed)
+        guard wire.removed == 0 || !(wire.whole || wire.keeps) else {
+            throw ManifestFault(
+                "table \(wire.name) removes rows although it is \(wire.whole ? "whole" : "to keep them")")
+        }
+        self.init(
+            shape: shape, rows: wire.rows, removed: wire.removed, isWhole: wire.whole, keepsRows: wire.keeps,
+            formerNames: formerNames)
     }
 }
 
@@ -205,6 +249,7 @@ extension WireTable {
             var wire = WireColumn()
             wire.name = column.name
             wire.nullable = column.isNullable
+            wire.formerName = table.formerNames[column.name] ?? ""
             wire.type =
                 switch column.type {
                 case .integer: .integer
@@ -217,5 +262,7 @@ extension WireTable {
         key = table.shape.key
         rows = table.rows
         removed = table.removed
+        whole = table.isWhole
+        keeps = table.keepsRows
     }
 }

@@ -48,6 +48,36 @@ struct SplitMix: RandomNumberGenerator {
         #expect(try Manifest(decoding: try manifest.encoded()) == manifest)
     }
 
+    @Test func whatAJobSaysAboutItsTablesComesBackAsItWas() throws {
+        var manifest = try sampleManifest()
+        manifest.tables[0].formerNames = ["weight": "mass", "grade": "class"]
+        manifest.lockBudgetMilliseconds = 20
+        #expect(try Manifest(decoding: try manifest.encoded()) == manifest)
+        manifest.tables[1].isWhole = true
+        manifest.tables[1].keepsRows = true
+        #expect(try Manifest(decoding: try manifest.encoded()) == manifest)
+    }
+
+    /// Agents that know only format 1 go on with every job that does not need more.
+    @Test func theFormatIsTheOldestThatSaysItAll() throws {
+        var manifest = try sampleManifest()
+        manifest.tables[0].formerNames = ["weight": "mass"]
+        manifest.lockBudgetMilliseconds = 20
+        #expect(try WireManifest(serializedBytes: try manifest.encoded()).format == 1)
+        manifest.tables[1].isWhole = true
+        #expect(try WireManifest(serializedBytes: try manifest.encoded()).format == 2)
+        manifest.tables[1].isWhole = false
+        manifest.tables[1].keepsRows = true
+        #expect(try WireManifest(serializedBytes: try manifest.encoded()).format == 2)
+    }
+
+    @Test func aLockBudgetBeyondAllPatienceIsCut() throws {
+        var manifest = try sampleManifest()
+        manifest.lockBudgetMilliseconds = 1_000_000
+        let read = try Manifest(decoding: try manifest.encoded())
+        #expect(read.lockBudgetMilliseconds == Limits.lockBudgetMillisecondsMax)
+    }
+
     @Test func theSameManifestHasTheSameBytes() throws {
         #expect(try sampleManifest().encoded() == sampleManifest().encoded())
     }
@@ -59,7 +89,30 @@ struct SplitMix: RandomNumberGenerator {
 
     /// Each of these is something the hub's own code would not write, and that an agent must not believe.
     static let spoilers: [(String, @Sendable (inout WireManifest) -> Void)] = [
-        ("format", { $0.format = 2 }),
+        ("format", { $0.format = 3 }),
+        ("no format", { $0.format = 0 }),
+        ("table of a newer format", { $0.tables[1].whole = true }),
+        ("another table of a newer format", { $0.tables[1].keeps = true }),
+        (
+            "whole table that removes",
+            {
+                $0.format = 2; $0.tables[0].whole = true
+            }
+        ),
+        (
+            "kept rows that are removed",
+            {
+                $0.format = 2; $0.tables[0].keeps = true
+            }
+        ),
+        (
+            "whole table of a full package",
+            {
+                $0.format = 2; $0.kind = .full; $0.bases = []
+                $0.tables[0].removed = 0; $0.tables[1].whole = true
+            }
+        ),
+        ("former name", { $0.tables[0].columns[1].formerName = "we ight" }),
         ("job", { $0.job = "" }),
         ("session", { $0.session = "8" }),
         ("kind", { $0.kind = .unspecified }),

@@ -821,7 +821,7 @@ public nonisolated struct WireManifest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Always 1.
+  /// 1, or 2 when a table is `whole` or `keeps`: an agent that knows only 1 would apply those wrongly.
   public var format: UInt32 = 0
 
   public var job: String = String()
@@ -863,6 +863,9 @@ public nonisolated struct WireManifest: Sendable {
 
   public var rawBytes: Int64 = 0
 
+  /// Milliseconds that a till which writes may be kept waiting by this package; 0 for what the store has configured.
+  public var lockBudgetMs: Int32 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -885,8 +888,15 @@ public nonisolated struct WireTable: Sendable {
   /// Rows of table "<name>" in the package: to be inserted, or to replace the row of the same key.
   public var rows: Int64 = 0
 
-  /// Rows of table "<name>__removed" in the package (key columns only): to be deleted. 0 in a full package.
+  /// Rows of table "<name>__removed" in the package (key columns only): to be deleted. 0 in a full package, and in a
+  /// table that is `whole` or `keeps`.
   public var removed: Int64 = 0
+
+  /// Format 2, only in a delta: "<name>" holds all rows that the store must have, as in a full package.
+  public var whole: Bool = false
+
+  /// Format 2: rows that "<name>" does not hold stay as they are, also in a full package and in a whole table.
+  public var keeps: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -903,6 +913,9 @@ public nonisolated struct WireColumn: Sendable {
   public var type: WireColumnType = .unspecified
 
   public var nullable: Bool = false
+
+  /// What the column was called before, if it was renamed: lets the tills' own indexes and views follow.
+  public var formerName: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2253,7 +2266,7 @@ nonisolated extension WireAnnouncement: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireManifest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Manifest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}job\0\u{1}session\0\u{1}version\0\u{1}kind\0\u{1}bases\0\u{1}tables\0\u{1}created\0\u{2}\u{2}sha256\0\u{1}bytes\0\u{3}chunk_bytes\0\u{3}chunk_sha256\0\u{4}\u{7}raw_sha256\0\u{3}raw_bytes\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}job\0\u{1}session\0\u{1}version\0\u{1}kind\0\u{1}bases\0\u{1}tables\0\u{1}created\0\u{2}\u{2}sha256\0\u{1}bytes\0\u{3}chunk_bytes\0\u{3}chunk_sha256\0\u{4}\u{7}raw_sha256\0\u{3}raw_bytes\0\u{4}\u{9}lock_budget_ms\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2275,6 +2288,7 @@ nonisolated extension WireManifest: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 13: try { try decoder.decodeRepeatedBytesField(value: &self.chunkSha256) }()
       case 20: try { try decoder.decodeSingularBytesField(value: &self.rawSha256) }()
       case 21: try { try decoder.decodeSingularInt64Field(value: &self.rawBytes) }()
+      case 30: try { try decoder.decodeSingularInt32Field(value: &self.lockBudgetMs) }()
       default: break
       }
     }
@@ -2327,6 +2341,9 @@ nonisolated extension WireManifest: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if self.rawBytes != 0 {
       try visitor.visitSingularInt64Field(value: self.rawBytes, fieldNumber: 21)
     }
+    if self.lockBudgetMs != 0 {
+      try visitor.visitSingularInt32Field(value: self.lockBudgetMs, fieldNumber: 30)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2345,6 +2362,7 @@ nonisolated extension WireManifest: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.chunkSha256 != rhs.chunkSha256 {return false}
     if lhs.rawSha256 != rhs.rawSha256 {return false}
     if lhs.rawBytes != rhs.rawBytes {return false}
+    if lhs.lockBudgetMs != rhs.lockBudgetMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2352,7 +2370,7 @@ nonisolated extension WireManifest: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireTable: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Table"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}columns\0\u{1}key\0\u{1}rows\0\u{1}removed\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}columns\0\u{1}key\0\u{1}rows\0\u{1}removed\0\u{1}whole\0\u{1}keeps\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2365,6 +2383,8 @@ nonisolated extension WireTable: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 3: try { try decoder.decodeRepeatedStringField(value: &self.key) }()
       case 4: try { try decoder.decodeSingularInt64Field(value: &self.rows) }()
       case 5: try { try decoder.decodeSingularInt64Field(value: &self.removed) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.whole) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.keeps) }()
       default: break
       }
     }
@@ -2386,6 +2406,12 @@ nonisolated extension WireTable: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if self.removed != 0 {
       try visitor.visitSingularInt64Field(value: self.removed, fieldNumber: 5)
     }
+    if self.whole != false {
+      try visitor.visitSingularBoolField(value: self.whole, fieldNumber: 6)
+    }
+    if self.keeps != false {
+      try visitor.visitSingularBoolField(value: self.keeps, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2395,6 +2421,8 @@ nonisolated extension WireTable: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.key != rhs.key {return false}
     if lhs.rows != rhs.rows {return false}
     if lhs.removed != rhs.removed {return false}
+    if lhs.whole != rhs.whole {return false}
+    if lhs.keeps != rhs.keeps {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2402,7 +2430,7 @@ nonisolated extension WireTable: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireColumn: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Column"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}type\0\u{1}nullable\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}type\0\u{1}nullable\0\u{3}former_name\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2413,6 +2441,7 @@ nonisolated extension WireColumn: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 2: try { try decoder.decodeSingularEnumField(value: &self.type) }()
       case 3: try { try decoder.decodeSingularBoolField(value: &self.nullable) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.formerName) }()
       default: break
       }
     }
@@ -2428,6 +2457,9 @@ nonisolated extension WireColumn: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if self.nullable != false {
       try visitor.visitSingularBoolField(value: self.nullable, fieldNumber: 3)
     }
+    if !self.formerName.isEmpty {
+      try visitor.visitSingularStringField(value: self.formerName, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2435,6 +2467,7 @@ nonisolated extension WireColumn: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     if lhs.name != rhs.name {return false}
     if lhs.type != rhs.type {return false}
     if lhs.nullable != rhs.nullable {return false}
+    if lhs.formerName != rhs.formerName {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
