@@ -91,7 +91,14 @@ struct Derive {
         guard extent != .nothing else { return }
         let change = RowsChange(subjob: subjob, version: version, db: db)
         let slice = extent == .slice ? sliceTable(of: subjob) : nil
-        try explaining("table \(subjob.table.name)") { result.rowsWorkedOut += try change.stage(slice: slice) }
+        try explaining("table \(subjob.table.name)") {
+            do {
+                result.rowsWorkedOut += try change.stage(slice: slice)
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
+                guard let misfit = try Misfit(subjob: subjob, db: db).describe() else { throw error }
+                throw DerivationFault(job: job.id, detail: "table \(subjob.table.name), \(misfit)")
+            }
+        }
         if try slice.map({ try change.replace(slice: $0) }) ?? change.replaceAll() { result.hasChanges = true }
     }
 

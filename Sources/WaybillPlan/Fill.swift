@@ -8,6 +8,11 @@ public struct FilledTable: Sendable, Equatable {
     public var shape: TableShape
     public var rows: Int64
     public var removed: Int64
+    /// In a delta: all rows of the table, because some of it differs and the subjob's policy says so.
+    public var isWhole = false
+
+    /// Nothing of the table is in the package. A whole table without rows is not that: it empties the store's.
+    public var isEmpty: Bool { rows == 0 && removed == 0 && !isWhole }
 }
 
 extension Rows {
@@ -40,8 +45,13 @@ extension Rows {
             try db.inTransaction(.deferred) {
                 for subjob in job.subjobs {
                     try createTables(subjob.table, "package", db)
-                    let fill = FillTable(shape: subjob.table, plan: plan, version: derivation.version.number, db: db)
-                    filled.append(try fill.run())
+                    let fill = FillTable(subjob: subjob, plan: plan, version: derivation.version.number, db: db)
+                    do {
+                        filled.append(try fill.run())
+                    } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
+                        guard let detail = try fill.describeSharedKey() else { throw error }
+                        throw DerivationFault(job: job.id, detail: detail)
+                    }
                 }
                 return .commit
             }
@@ -52,12 +62,13 @@ extension Rows {
 
 /// Fills one table of a package.
 private struct FillTable {
-    let shape: TableShape
+    let subjob: Subjob
     let plan: PackagePlan
     /// The version the package leads to.
     let version: Int64
     let db: Database
 
+    private var shape: TableShape { subjob.table }
     private var rows: String { RowsSchema.rowsTable(shape) }
     private var target: String { "package." + quoted(shape.name) }
     private var removedTarget: String { "package." + quoted(shape.name + Rows.removedSuffix) }
@@ -67,33 +78,69 @@ private struct FillTable {
     func run() throws -> FilledTable {
         try plan.stageScopes(of: shape.name, in: db)
         guard let base = plan.contentVersion else {
-            try db.execute(
-                sql: """
-                    -- Primary key (_scope, …): the scopes' rows in key order.
-                    INSERT INTO \(target) (\(columns))
-                    SELECT \(columns) FROM \(rows)
-                    WHERE _scope IN (SELECT scope FROM temp.scope_now) AND _born <= :now AND _died > :now
-                    ORDER BY \(key)
-                    """,
-                arguments: ["now": version])
-            return FilledTable(shape: shape, rows: Int64(db.changesCount), removed: 0)
+            return FilledTable(shape: shape, rows: try insertAll(), removed: 0)
         }
         let arguments: StatementArguments = ["base": base, "now": version]
-        try db.execute(sql: insertChanged, arguments: arguments)
+        if subjob.policy == .full {
+            guard try differs(arguments) else { return FilledTable(shape: shape, rows: 0, removed: 0) }
+            return FilledTable(shape: shape, rows: try insertAll(), removed: 0, isWhole: true)
+        }
+        try db.execute(
+            sql: "INSERT INTO \(target) (\(columns)) \(changedRows) ORDER BY \(key)", arguments: arguments)
         let written = Int64(db.changesCount)
-        try db.execute(sql: insertRemoved, arguments: arguments)
+        guard subjob.removal == .delete else { return FilledTable(shape: shape, rows: written, removed: 0) }
+        try db.execute(
+            sql: "INSERT OR IGNORE INTO \(removedTarget) (\(key)) \(removedKeys) ORDER BY \(key)",
+            arguments: arguments)
         return FilledTable(shape: shape, rows: written, removed: Int64(db.changesCount))
+    }
+
+    /// A sentence about a key that stands in two of the scopes that these stores see. Asked only when SQLite has
+    /// refused it.
+    func describeSharedKey() throws -> String? {
+        let row = try Row.fetchOne(
+            db,
+            sql: """
+                SELECT min(_scope) AS _one, max(_scope) AS _other, \(key) FROM \(rows)
+                WHERE _scope IN (SELECT scope FROM temp.scope_seen) AND _born <= :now AND _died > :now
+                GROUP BY \(key) HAVING count(*) > 1 ORDER BY \(key) LIMIT 1
+                """,
+            arguments: ["now": version])
+        guard let row else { return nil }
+        let named = shape.key.map { "\($0) = \(Misfit.text(row[$0]))" }.joined(separator: ", ")
+        let store = plan.stores.first.map { "store \($0)" } ?? "a store"
+        return "table \(shape.name), row \(named): \(store) sees it in scope \(Misfit.text(row["_one"])) "
+            + "and in scope \(Misfit.text(row["_other"])), and a key can stand only once"
+    }
+
+    /// All rows that the stores see, also in scopes where nothing has changed.
+    private func insertAll() throws -> Int64 {
+        try db.execute(
+            sql: """
+                -- Primary key (_scope, …): the scopes' rows in key order.
+                INSERT INTO \(target) (\(columns))
+                SELECT \(columns) FROM \(rows)
+                WHERE _scope IN (SELECT scope FROM temp.scope_seen) AND _born <= :now AND _died > :now
+                ORDER BY \(key)
+                """,
+            arguments: ["now": version])
+        return Int64(db.changesCount)
+    }
+
+    /// Whether the stores lack anything of the table. Ends at the first row that differs.
+    private func differs(_ arguments: StatementArguments) throws -> Bool {
+        let removed = subjob.removal == .delete ? " OR EXISTS (\(removedKeys))" : ""
+        return try Bool.fetchOne(db, sql: "SELECT EXISTS (\(changedRows))\(removed)", arguments: arguments) ?? true
     }
 
     /// Rows that came after the base in a scope seen all along, and all rows of a scope seen newly; but for those
     /// that the store has just so already.
-    private var insertChanged: String {
+    private var changedRows: String {
         let listed = shape.columns.map { "new." + quoted($0.name) }.joined(separator: ", ")
         let same =
             (shape.key.map { "old.\(quoted($0)) = new.\(quoted($0))" }
             + shape.valueColumns.map { "old.\(quoted($0.name)) IS new.\(quoted($0.name))" }).joined(separator: " AND ")
         return """
-            INSERT INTO \(target) (\(columns))
             SELECT \(listed) FROM (
                 -- Index (_scope, _born).
                 SELECT \(columns) FROM \(rows)
@@ -111,16 +158,14 @@ private struct FillTable {
                 WHERE old._scope IN (SELECT scope FROM temp.scope_before) AND \(same)
                     AND old._born <= :base AND old._died > :base
             )
-            ORDER BY \(key)
             """
     }
 
     /// Keys that the store has and that no row it shall see now has.
-    private var insertRemoved: String {
+    private var removedKeys: String {
         let sameKey = shape.key.map { "new.\(quoted($0)) = old.\(quoted($0))" }.joined(separator: " AND ")
         let oldKey = shape.key.map { "old." + quoted($0) }.joined(separator: ", ")
         return """
-            INSERT OR IGNORE INTO \(removedTarget) (\(key))
             SELECT \(oldKey) FROM (
                 -- Index (_scope, _died).
                 SELECT \(key) FROM \(rows)
@@ -137,7 +182,6 @@ private struct FillTable {
                 WHERE new._scope IN (SELECT scope FROM temp.scope_now) AND \(sameKey)
                     AND new._born <= :now AND new._died > :now
             )
-            ORDER BY \(oldKey)
             """
     }
 }

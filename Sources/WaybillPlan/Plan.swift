@@ -32,6 +32,8 @@ public struct PackagePlan: Sendable, Equatable {
     public var contentVersion: Int64?
     /// Every base that stores of this plan stand at.
     public var bases: [Base]
+    /// All that the stores see.
+    var audience: ScopeSet
     /// Scopes to look at, at the base and now. Equal but for stores that moved.
     var scopesBefore: ScopeSet
     var scopesNow: ScopeSet
@@ -95,7 +97,8 @@ extension Rows {
                     // they name it by; so the first one's version will do.
                     groups[difference] = PackagePlan(
                         stores: [], contentVersion: difference.bases == nil ? nil : target.base?.version, bases: [],
-                        scopesBefore: difference.before, scopesNow: difference.now, scopesHeld: difference.held)
+                        audience: now, scopesBefore: difference.before, scopesNow: difference.now,
+                        scopesHeld: difference.held)
                 }
                 groups[difference]?.stores.append(target.store)
                 if let base = target.base, difference.bases != nil, groups[difference]?.bases.contains(base) == false {

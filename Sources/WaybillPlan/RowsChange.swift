@@ -45,7 +45,7 @@ struct RowsChange {
                     _scope TEXT NOT NULL,
                     \(RowsSchema.columnDeclarations(shape)),
                     PRIMARY KEY (_scope, \(key))
-                ) WITHOUT ROWID;
+                ) WITHOUT ROWID, STRICT;
                 """)
         let restriction = slice.map { " WHERE \(quoted($0.column)) IN (SELECT \($0.value) FROM \($0.table))" } ?? ""
         try db.execute(

@@ -92,11 +92,14 @@ enum RowsSchema {
     }
 
     /// All tables of a job in one line each: when it changes, rows of before cannot be compared with rows of after.
+    ///
+    /// Whether stores keep rows is part of it: a delta could not take away what they have kept until then.
     static func shapesText(_ job: Job) -> String {
         job.subjobs.map { subjob in
             let columns = subjob.table.columns.map { "\($0.name) \($0.type.rawValue)\($0.isNullable ? "?" : "")" }
+            let keeps = subjob.removal == .keep ? " keeps" : ""
             return
-                "\(subjob.table.name)(\(columns.joined(separator: ", "))) key \(subjob.table.key.joined(separator: ", "))"
+                "\(subjob.table.name)(\(columns.joined(separator: ", "))) key \(subjob.table.key.joined(separator: ", "))\(keeps)"
         }.joined(separator: "\n")
     }
 

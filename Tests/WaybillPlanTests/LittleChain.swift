@@ -120,13 +120,16 @@ final class LittleChain {
     struct Delivered {
         var written: Content = ["thing": [:], "mark": [:]]
         var removed: [String: Set<String>] = ["thing": [], "mark": []]
+        /// Tables of which all rows are there.
+        var whole: Set<String> = []
+        var isEmpty = false
     }
 
-    func fill(_ plan: PackagePlan, at derivation: Derivation) throws -> Delivered {
+    func fill(_ plan: PackagePlan, at derivation: Derivation, job: Job = LittleChain.job()) throws -> Delivered {
         let path = folder + "/package-\(UInt64.random(in: .min ... .max)).db"
         defer { try? FileManager.default.removeItem(atPath: path) }
         let filled = try rows.fill(
-            plan, job: LittleChain.job(), at: derivation, path: path, uniqueness: 1
+            plan, job: job, at: derivation, path: path, uniqueness: 1
         ) { shape, schema, db in
             let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
             let key = shape.key.map(quoted).joined(separator: ", ")
@@ -137,7 +140,9 @@ final class LittleChain {
                         \(key), PRIMARY KEY (\(key))) WITHOUT ROWID;
                     """)
         }
-        let delivered = try read(path)
+        var delivered = try read(path)
+        delivered.whole = Set(filled.filter(\.isWhole).map(\.shape.name))
+        delivered.isEmpty = filled.allSatisfy(\.isEmpty)
         for table in filled
         where
             table.rows != Int64(delivered.written[table.shape.name]?.count ?? 0)

@@ -124,11 +124,11 @@ final class SessionBuilder {
             shape, schema, db in try PackageTables.create(shape, schema: schema, in: db)
         }
         CrashPoint.filled.pass()
-        if plan.kind == .delta, filled.allSatisfy({ $0.rows == 0 && $0.removed == 0 }) { return nil }
+        if plan.kind == .delta, filled.allSatisfy(\.isEmpty) { return nil }
         let contents = PackageContents(
             job: job.id, session: session.id, version: derivation.version, kind: plan.kind, bases: bases,
-            tables: filled.map { PackageTable(shape: $0.shape, rows: $0.rows, removed: $0.removed) },
-            created: clock.now())
+            tables: zip(job.subjobs, filled).map(PackageTable.init), created: clock.now(),
+            lockBudgetMilliseconds: job.subjobs.compactMap(\.lockBudgetMilliseconds).min())
         let sealed = try PackageSealer.seal(
             rawPath: raw, folder: home.packages, contents: contents, signingKey: signingKey)
         CrashPoint.sealed.pass()
@@ -220,4 +220,13 @@ private struct SessionWork {
     var covered: [StoreID: SessionID] = [:]
     var sealed: [SealedRecord] = []
     var packages: [StoreID: PackageRef] = [:]
+}
+
+extension PackageTable {
+    /// What stands in the package, and what the job says about how it travels.
+    fileprivate init(_ subjob: Subjob, _ filled: FilledTable) {
+        self.init(
+            shape: filled.shape, rows: filled.rows, removed: filled.removed, isWhole: filled.isWhole,
+            keepsRows: subjob.removal == .keep, formerNames: subjob.formerNames)
+    }
 }
