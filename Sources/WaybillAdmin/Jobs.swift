@@ -8,13 +8,22 @@ public struct JobSummary: Codable, Hashable, Sendable {
     @Nullable public var lastStatus: String?
     /// Store tables that the job fills, in order.
     public var tables: [String]
+    /// The file of `HOME/jobs` that defines the job; null for one that comes with the hub.
+    @Nullable public var file: String?
+    /// Why the job cannot run; empty when it can.
+    public var faults: [String]
 
-    public init(job: JobID, title: String, lastSession: SessionID?, lastStatus: String?, tables: [String]) {
+    public init(
+        job: JobID, title: String, lastSession: SessionID?, lastStatus: String?, tables: [String], file: String? = nil,
+        faults: [String] = []
+    ) {
         self.job = job
         self.title = title
         self.lastSession = lastSession
         self.lastStatus = lastStatus
         self.tables = tables
+        self.file = file
+        self.faults = faults
     }
 }
 

@@ -40,7 +40,27 @@ public enum HubViews {
                 .init(job.lastStatus ?? "-", .of(status: job.lastStatus ?? "")),
                 .init(job.tables.joined(separator: ", ")), .init(job.title))
         }
-        return table.lines(screen)
+        let faults = jobs.flatMap { job in
+            job.faults.map { screen.line("job \(job.job) cannot run: \(TerminalText.plain($0))", .bad) }
+        }
+        return table.lines(screen) + (faults.isEmpty ? [] : [""] + faults)
+    }
+
+    /// What a check of a job file found.
+    public static func jobCheck(_ reply: JobCheckReply, _ screen: Screen) -> [String] {
+        guard reply.faults.isEmpty else {
+            return reply.faults.map { fault in
+                let place = fault.line > 0 ? "\(reply.file):\(fault.line)" : reply.file
+                let hint = fault.hint.map { " (\(TerminalText.plain($0)))" } ?? ""
+                return TerminalText.plain(place) + ": " + TerminalText.plain(fault.message) + hint
+            }
+        }
+        var table = TextTable("TABLE", "ROWS", "STORES")
+        for line in reply.tables {
+            table.add(.init(line.table), .init("\(line.rows)"), .init("\(line.stores)"))
+        }
+        let heading = "\(TerminalText.plain(reply.file)) is good: job \(reply.job?.rawValue ?? "")"
+        return [screen.line(heading, .heading), "reads \(reply.inputs.joined(separator: ", "))"] + table.lines(screen)
     }
 
     public static func job(_ job: JobDetail, _ screen: Screen) -> [String] {

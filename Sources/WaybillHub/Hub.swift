@@ -50,18 +50,23 @@ public final class Hub: Service {
                 level: isServing.isSet ? .warning : .debug, "\(notice)\(Hub.formerHolder(of: notice, operations))")
         }
         let queue = PublisherQueue()
+        try home.writeRetailJobs()
+        let jobs = try JobCatalogue(folder: home.jobs)
+        for file in jobs.known.badFiles {
+            for fault in file.faults { logger.error("\(fault)") }
+        }
         parts = HubParts(
             home: home, configuration: configuration, context: context, gatekeeper: gatekeeper, curveKeys: curveKeys,
             operations: operations, clock: clock, hubRun: UInt64.random(in: .min ... .max), publisher: queue,
-            jobs: Set(RetailJobs.all.map(\.id)),
+            jobs: jobs,
             logger: logger)
         wire = try HubLoop(parts: parts)
         publisher = Publisher(
             home: home, operations: operations, signingKey: signingKey, queue: queue, clock: clock,
-            jobs: RetailJobs.all, logger: logger)
+            jobs: jobs, logger: logger)
         let backend = HubBackend(
             home: home, configuration: configuration, operations: operations, wire: wire, publisher: publisher,
-            jobList: RetailJobs.all, curveKeys: curveKeys, signingKey: signingKey, clock: clock, startedAt: startedAt)
+            catalogue: jobs, curveKeys: curveKeys, signingKey: signingKey, clock: clock, startedAt: startedAt)
         let endpoint = configuration.listen
         admin = AdminServer(home: home.path, backend: backend, logger: logger, now: { clock.now() }) {
             isServing.set()

@@ -19,7 +19,7 @@ struct HubBackend: AdminBackend {
     let operations: Operations
     let wire: HubLoop
     let publisher: Publisher
-    let jobList: [Job]
+    let catalogue: JobCatalogue
     let curveKeys: CurveKeyPair
     let signingKey: SigningKey
     let clock: HubClock
@@ -154,36 +154,9 @@ struct HubBackend: AdminBackend {
         return try await self.store(store).summary
     }
 
-    // MARK: jobs
+    // MARK: tables
 
     func tables() async throws -> [String] { HQCatalogue.tables.map(\.name) }
-
-    func jobs() async throws -> [JobSummary] {
-        let jobList = jobList
-        return try await operations.reading { db in try jobList.map { try summary($0, in: db) } }
-    }
-
-    func job(_ id: JobID) async throws -> JobDetail {
-        guard let job = jobList.first(where: { $0.id == id }) else { throw unknownJob(id) }
-        return try await operations.reading { db in
-            JobDetail(
-                summary: try summary(job, in: db), inputs: job.inputs, prepare: job.prepare.flatMap(\.statements),
-                subjobs: job.subjobs.map { JobDetail.Subjob(table: $0.table, rows: $0.rows, members: $0.members) })
-        }
-    }
-
-    private func summary(_ job: Job, in db: Database) throws -> JobSummary {
-        let query = SessionQuery(job: job.id.rawValue, includesNoData: true, limit: 1)
-        let last = try SessionList.lines(query, in: db).first
-        return JobSummary(
-            job: job.id, title: job.title, lastSession: last?.session.id,
-            lastStatus: last.map { RollUp.status($0.session.status, $0.deliveries) },
-            tables: job.subjobs.map(\.table.name))
-    }
-
-    func unknownJob(_ job: JobID) -> AdminError {
-        .notFound("there is no job '\(job)'; there are: \(jobList.map(\.id.rawValue).joined(separator: ", "))")
-    }
 
     // MARK: import
 

@@ -19,6 +19,10 @@ public struct HubHome: Sendable {
     var signingKey: String { keys + "/hub.signing" }
     /// Sealed packages, named by their hash.
     public var packages: String { path + "/packages" }
+    /// Job files of this chain.
+    public var jobs: String { path + "/jobs" }
+    /// Copies of the job files that come with the hub, to read and to copy from.
+    public var retailJobs: String { jobs + "/retail" }
     /// Uploaded files until they are imported.
     public var incoming: String { path + "/incoming" }
     public var adminSocket: String { path + "/admin.sock" }
@@ -47,6 +51,7 @@ public struct HubHome: Sendable {
         try DurableFile.createFolder(home.keys, mode: 0o700)
         try DurableFile.createFolder(home.packages, mode: 0o750)
         try DurableFile.createFolder(home.incoming, mode: 0o750)
+        try home.writeRetailJobs()
         let curve = try CurveKeyPair.generate()
         try DurableFile.write(Array((curve.secretZ85 + "\n").utf8), to: home.curveKey, mode: 0o600)
         try DurableFile.write(SigningKey().rawBytes, to: home.signingKey, mode: 0o600)

@@ -88,8 +88,9 @@ extension HubBackend {
     // MARK: commands
 
     func publish(_ request: PublishRequest) async throws -> PublishReply {
-        let jobs = request.jobs.isEmpty ? jobList.map(\.id) : request.jobs
-        for job in jobs where !jobList.contains(where: { $0.id == job }) { throw unknownJob(job) }
+        let set = try await jobSet()
+        let jobs = request.jobs.isEmpty ? set.jobs.map(\.id) : request.jobs
+        for job in jobs where set.job(job) == nil { throw unknownJob(job, in: set) }
         try await operations.reading { db in
             for store in request.stores where try StoreRecord.find(store, in: db) == nil {
                 throw AdminError.notFound("there is no store \(store); add it with: waybill store add \(store)")

@@ -43,6 +43,8 @@ public protocol AdminBackend: Sendable {
     func tables() async throws -> [String]
     func jobs() async throws -> [JobSummary]
     func job(_ job: JobID) async throws -> JobDetail
+    /// Whether a job file could be used; nothing is changed.
+    func checkJob(_ request: JobCheckRequest) async throws -> JobCheckReply
 
     /// Imports all the files or nothing. Its task is cancelled when a progress line finds that the administrator has
     /// hung up.

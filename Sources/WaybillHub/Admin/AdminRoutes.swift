@@ -12,6 +12,11 @@ struct AdminRoutes {
         addStores(to: v1)
         v1.get("tables") { _, _ in try jsonResponse(try await backend.tables()) }
         v1.get("jobs") { _, _ in try jsonResponse(try await backend.jobs()) }
+        v1.post("jobs/check") { request, context in
+            let check = try await RequestParts(request, context)
+                .body(JobCheckRequest.self, bytesMax: limits.jobFileBytesMax)
+            return try jsonResponse(try await backend.checkJob(check))
+        }
         v1.get("jobs/:job") { request, context in
             try jsonResponse(try await backend.job(RequestParts(request, context).job()))
         }

@@ -20,7 +20,7 @@ final class Publisher: Sendable {
     private let queue: PublisherQueue
     private let clock: HubClock
     private let logger: Logger
-    private let jobs: [Job]
+    private let jobs: JobCatalogue
     private let thread = Guarded()
 
     /// Set once at the start and read once at the stop, by the same service.
@@ -28,7 +28,7 @@ final class Publisher: Sendable {
 
     init(
         home: HubHome, operations: Operations, signingKey: SigningKey, queue: PublisherQueue, clock: HubClock,
-        jobs: [Job], logger: Logger
+        jobs: JobCatalogue, logger: Logger
     ) {
         self.home = home
         self.operations = operations

@@ -15,13 +15,13 @@ final class SessionBuilder {
     let home: HubHome
     let operations: Operations
     let signingKey: SigningKey
-    let jobs: [Job]
+    let jobs: JobCatalogue
     let clock: HubClock
     let wire: HubLoop
     let logger: Logger
 
     init(
-        rows: Rows, home: HubHome, operations: Operations, signingKey: SigningKey, jobs: [Job], clock: HubClock,
+        rows: Rows, home: HubHome, operations: Operations, signingKey: SigningKey, jobs: JobCatalogue, clock: HubClock,
         wire: HubLoop, logger: Logger
     ) {
         self.rows = rows
@@ -62,7 +62,7 @@ final class SessionBuilder {
     }
 
     private func build(_ session: inout SessionRecord) throws {
-        guard let job = jobs.first(where: { $0.id == session.job }) else {
+        guard let job = jobs.current.job(session.job)?.at(clock.now()) else {
             throw HomeFault("there is no job \(session.job)")
         }
         let derivation = try rows.derive(job)
@@ -172,7 +172,7 @@ final class SessionBuilder {
     private func prepare(_ id: SessionID, for store: StoreID, base: Watermark?, isRepair: Bool) {
         do {
             guard let session = try operations.read({ try SessionRecord.find(id, in: $0) }),
-                let job = jobs.first(where: { $0.id == session.job })
+                let job = jobs.current.job(session.job)?.at(clock.now())
             else { return }
             let derivation = Derivation(
                 job: job.id, version: session.version, token: session.token, hasChanges: true)

@@ -99,7 +99,7 @@ struct HubParts: Sendable {
     var hubRun: UInt64
     var publisher: PublisherQueue
     /// The jobs there are.
-    var jobs: Set<JobID>
+    var jobs: JobCatalogue
     var logger: Logger
 
     var deskSettings: DeskSettings {

@@ -145,7 +145,7 @@ struct HubTurn: ~Copyable {
         case .prepare(let session, let base, let isRepair):
             batch.sends.append(.task(.prepare(session, store, base: base, isRepair: isRepair)))
         // A store may stand at a job that this hub, restored or made anew, does not have.
-        case .catchUp(let job) where parts.jobs.contains(job): batch.catchUps.append((job, store))
+        case .catchUp(let job) where parts.jobs.known.job(job) != nil: batch.catchUps.append((job, store))
         case .catchUp: break
         case .log(let text, let isProblem): parts.logger.log(level: isProblem ? .warning : .info, "\(text)")
         case .answerCancel, .answerRerun: break  // taken by whoever gave the order

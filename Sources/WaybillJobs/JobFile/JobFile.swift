@@ -24,6 +24,12 @@ public enum JobFile {
         return job
     }
 
+    /// The job's name, when at least that can be made out.
+    static func name(in text: String) -> JobID? {
+        guard text.utf8.count <= bytesMax, let node = try? Yams.compose(yaml: text) else { return nil }
+        return (node["job"]?.string).flatMap { JobID($0) }
+    }
+
     private static func compose(_ text: String, _ sink: FaultSink) -> Node? {
         do {
             if let node = try Yams.compose(yaml: text) { return node }
@@ -56,9 +62,10 @@ public enum JobFile {
     private static func read(_ node: Node, file: String, _ sink: FaultSink) -> Job? {
         guard let section = Section(node, "a job", known: settings, sink) else { return nil }
         let name = section.required("job", hint: "it names the job in every listing")
-        let id = name.flatMap { JobID($0) }
+        let id = name.flatMap { isJobName($0) ? JobID($0) : nil }
         if let name, id == nil {
-            section.fault("job", "'\(name)' cannot name a job", hint: "letters, digits, '-', '_' and '.'")
+            section.fault(
+                "job", "'\(name)' cannot name a job", hint: "letters, digits, '-', '_' and '.', as 'promotions'")
         }
         let subjobs = section.nodes("subjobs").compactMap { SubjobReader(sink: sink).subjob($0) }
         if section.node("subjobs") == nil { sink.add(section.line, "a job has no 'subjobs'") }
@@ -76,6 +83,13 @@ public enum JobFile {
             tryCount: delivery.tryCount ?? Limits.tryCount, file: file)
         JobRules(job: job, section: section).check()
         return job
+    }
+
+    /// Names of job files travel in addresses and file names.
+    private static func isJobName(_ name: String) -> Bool {
+        name.utf8.allSatisfy {
+            (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || [45, 46, 95].contains($0)
+        } && !name.hasPrefix(".") && !name.hasPrefix("-")
     }
 
     private static func follows(_ section: Section) -> [JobID] {

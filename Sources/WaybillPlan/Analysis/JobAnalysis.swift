@@ -1,3 +1,4 @@
+import Foundation
 import WaybillJobs
 import WaybillModel
 
@@ -54,11 +55,19 @@ struct JobAnalysis {
         do {
             return try inspector.inspect(sql.text)
         } catch let found as Inspector.Fault {
-            let before = found.offset.map { sql.text.utf8.prefix($0) }
-            let line = sql.line + (before?.count(where: { $0 == UInt8(ascii: "\n") }) ?? 0)
+            let before = sql.text.utf8.prefix(found.offset ?? place(of: found, in: sql.text))
+            let line = sql.line + before.count { $0 == UInt8(ascii: "\n") }
             fault(sql.line > 0 ? line : 0, "\(place): \(found.message)", hint: try hint(found.message))
             return nil
         }
+    }
+
+    /// SQLite does not say where it missed a table; its name stands there.
+    private func place(of fault: Inspector.Fault, in text: String) -> Int {
+        guard let name = fault.message.split(separator: ": ").last?.split(separator: ".").last,
+            fault.message.hasPrefix("no such "), let found = text.range(of: name)
+        else { return 0 }
+        return text.utf8.distance(from: text.startIndex, to: found.lowerBound)
     }
 
     private func hint(_ message: String) throws -> String? {

@@ -115,6 +115,16 @@ actor FakeBackend: AdminBackend {
             ])
     }
 
+    func checkJob(_ request: JobCheckRequest) async throws -> JobCheckReply {
+        JobCheckReply(
+            file: request.file, job: nil,
+            faults: [
+                .init(line: 3, message: "there is no 'subjobs'", hint: "a list"),
+                .init(line: 0, message: "x", hint: nil),
+            ],
+            inputs: ["product"], tables: [.init(table: "price", rows: 1, stores: 2)])
+    }
+
     func importFiles(
         _ files: [UploadedFile], replace: Bool, progress: @escaping @Sendable (ImportProgressLine) -> Void
     ) async throws -> ImportReply {

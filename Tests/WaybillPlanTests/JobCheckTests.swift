@@ -1,0 +1,129 @@
+import Foundation
+import GRDB
+import Testing
+import WaybillCapture
+import WaybillJobs
+import WaybillModel
+import WaybillPlan
+
+/// Queries that do not fit HQ's tables, told before anything runs; and what a job would give.
+@Suite struct JobCheckTests {
+    private static let text = """
+        job: items
+        subjobs:
+          - table: thing
+            key: [item_id]
+            columns:
+              item_id: text
+              value: integer null
+            rows: |
+              SELECT
+                  item_id,
+                  value,
+                  scope
+              FROM item
+            stores: {column: scope, members: "SELECT store_id, scope FROM seen"}
+        """
+
+    private func faults(_ edits: (String, String)..., on chain: LittleChain) throws -> [JobFault] {
+        let text = edits.reduce(JobCheckTests.text) { $0.replacing($1.0, with: $1.1) }
+        do {
+            _ = try Rows.check(try JobFile.read(text, file: "items.yaml"), hqPath: chain.hqPath)
+            return []
+        } catch let faults as JobFaults {
+            return faults.faults
+        }
+    }
+
+    @Test func aGoodJobTellsWhatItReads() throws {
+        let chain = try LittleChain()
+        let job = try JobFile.read(JobCheckTests.text, file: "items.yaml")
+        #expect(try Rows.check(job, hqPath: chain.hqPath).inputs == ["item", "seen"])
+    }
+
+    @Test(
+        arguments: [
+            ("FROM item", "FROM itm", 13, "no such table: itm", "did you mean 'item'?"),
+            ("    value,\n", "    valu,\n", 11, "no such column: valu", "did you mean 'value'?"),
+            ("    value,\n", "    max(value,,\n", 11, "near", nil),
+            ("    value,\n", "", 9, "gives no column 'value'", nil),
+            ("    scope\n", "    1\n", 9, "gives no column 'scope'", "'stores' of this table needs it"),
+            ("SELECT store_id, scope FROM seen", "SELECT store_id FROM seen", 14, "must give two columns", nil),
+            ("FROM item", "FROM item; DROP TABLE item", 9, "one query", nil),
+            ("    value,\n", "    random() AS value,\n", 9, "random()", nil),
+            ("    value,\n", "    date('now') AS value,\n", 9, "reads the clock", nil),
+        ] as [(String, String, Int, String, String?)])
+    func aQueryThatDoesNotFitIsToldAtItsLine(
+        right: String, wrong: String, line: Int, words: String, hint: String?
+    ) throws {
+        let found = try faults((right, wrong), on: try LittleChain())
+        let fault = found.first { $0.message.contains(words) }
+        #expect(fault != nil, "\(found)")
+        #expect(fault?.line == line, "\(found)")
+        if let hint { #expect(fault?.hint == hint) }
+    }
+
+    @Test func nothingButASelectMayStandInAJob() throws {
+        let chain = try LittleChain()
+        for statement in ["DELETE FROM item", "PRAGMA user_version", "ATTACH 'x' AS y"] {
+            let sql = SQLText(statement)
+            var job = LittleChain.job()
+            job.subjobs[0].query = sql
+            #expect(throws: JobFaults.self) { try Rows.check(job, hqPath: chain.hqPath) }
+        }
+    }
+
+    @Test func aTableWithoutAPrimaryKeyCannotBeCaptured() throws {
+        let chain = try LittleChain()
+        try chain.sql("CREATE TABLE loose (item_id TEXT, value INTEGER, scope TEXT)")
+        let found = try faults(("FROM item", "FROM loose"), on: chain)
+        #expect(found.map(\.message) == ["HQ table loose has no primary key, so its changes cannot be captured"])
+    }
+
+    @Test func aTableIsCapturedAsSoonAsAJobNamesIt() throws {
+        let chain = try LittleChain()
+        try chain.sql(
+            """
+            CREATE TABLE extra (item_id TEXT PRIMARY KEY, value INTEGER, scope TEXT);
+            INSERT INTO extra VALUES ('e', 1, 'x'); INSERT INTO seen VALUES ('A', 'x');
+            """)
+        let job = try JobFile.read(JobCheckTests.text.replacing("FROM item", with: "FROM extra"), file: "items.yaml")
+        #expect(try chain.rows.derive(job).rowsWorkedOut == 1)
+        try chain.sql("INSERT INTO extra VALUES ('f', 2, 'x')")
+        #expect(try chain.rows.derive(job).hasChanges)
+        let token = try chain.rows.derive(job).token
+        #expect(try chain.rows.derive(job).token == token)
+    }
+
+    @Test func aViewIsReadByWhatStandsBehindIt() throws {
+        let chain = try LittleChain()
+        try chain.sql("CREATE VIEW shown AS SELECT * FROM item WHERE value > 0; INSERT INTO seen VALUES ('A', 'x')")
+        let job = try JobFile.read(JobCheckTests.text.replacing("FROM item", with: "FROM shown"), file: "items.yaml")
+        #expect(try Rows.check(job, hqPath: chain.hqPath).inputs == ["item", "seen"])
+        _ = try chain.rows.derive(job)
+        try chain.sql("INSERT INTO item VALUES ('e', 'x', 1)")
+        #expect(try chain.rows.derive(job).hasChanges)
+    }
+
+    @Test func aTrialTellsRowsAndStoresAndKeepsNothing() throws {
+        let chain = try LittleChain()
+        try chain.sql(
+            "INSERT INTO item VALUES ('e', 'x', 1), ('f', 'y', 2); INSERT INTO seen VALUES ('A', 'x'), ('B', 'x')")
+        let job = try JobFile.read(JobCheckTests.text, file: "items.yaml")
+        let path = chain.folder + "/trial.db"
+        let trial = try Rows.trial(job, hqPath: chain.hqPath, scratchPath: path)
+        #expect(trial.map(\.rows) == [2] && trial.map(\.stores) == [2])
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test func rowsThatDoNotFitAreFoundByTheTrial() throws {
+        let chain = try LittleChain()
+        try chain.sql("INSERT INTO item VALUES ('e', 'x', NULL)")
+        let text = JobCheckTests.text.replacing("integer null", with: "integer")
+        let job = try JobFile.read(text, file: "items.yaml")
+        let fault = #expect(throws: DerivationFault.self) {
+            try Rows.trial(job, hqPath: chain.hqPath, scratchPath: chain.folder + "/trial.db")
+        }
+        #expect(fault?.detail.contains("column value is NULL") == true, "\(fault as Any)")
+    }
+}
