@@ -79,7 +79,8 @@ public struct AgentConfiguration: Sendable, Equatable {
     /// Minutes of the local day within which downloads may run; nil for always. May wrap around midnight.
     public var downloadWindow: DownloadWindow?
     /// Milliseconds that a till which writes may wait for us: decides how a change is written. A longer lock is logged.
-    public var lockBudgetMilliseconds = Limits.lockBudgetMilliseconds
+    /// nil when the store does not say: then it is for the job to say.
+    public var lockBudgetMilliseconds: Int?
     public var logLevel = "info"
 
     public struct DownloadWindow: Sendable, Equatable {
@@ -148,9 +149,9 @@ public struct AgentConfiguration: Sendable, Equatable {
             }
             downloadWindow = window
         }
-        lockBudgetMilliseconds = file.lock_budget_ms ?? lockBudgetMilliseconds
-        guard (1...10_000).contains(lockBudgetMilliseconds) else {
-            throw AgentHomeFault("\(path): lock_budget_ms must be from 1 to 10000")
+        lockBudgetMilliseconds = file.lock_budget_ms
+        guard (1...Limits.lockBudgetMillisecondsMax).contains(lockBudgetMilliseconds ?? 1) else {
+            throw AgentHomeFault("\(path): lock_budget_ms must be from 1 to \(Limits.lockBudgetMillisecondsMax)")
         }
         logLevel = file.log_level ?? logLevel
         guard ["trace", "debug", "info", "notice", "warning", "error"].contains(logLevel) else {
@@ -170,7 +171,8 @@ public struct AgentConfiguration: Sendable, Equatable {
         # download_window: ""
 
         # Milliseconds that a till which writes to store.db may have to wait. Larger changes are written beside the table
-        # and swapped in; a lock that was held for longer all the same is logged as a warning.
+        # and swapped in; a lock that was held for longer all the same is logged as a warning. A job may ask for less than
+        # this; while the line is commented out, also for more.
         # lock_budget_ms: 50
 
         # trace, debug, info, notice, warning or error

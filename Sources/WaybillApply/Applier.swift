@@ -24,17 +24,25 @@ public enum ApplyLimits {
 public final class Applier {
     let queue: DatabaseQueue
     private let path: String
-    private let lockBudgetMilliseconds: Int
+    private let lockBudgetMilliseconds: Int?
 
     /// - Parameter path: a database that ``StoreDatabase`` has opened before.
-    /// - Parameter lockBudgetMilliseconds: how long the last transaction may keep a till that writes waiting. More than
-    ///   fits goes through a shadow table, which takes longer in all.
-    public init(path: String, lockBudgetMilliseconds: Int = Limits.lockBudgetMilliseconds) throws {
+    /// - Parameter lockBudgetMilliseconds: what the store itself says about ``lockBudgetMilliseconds(for:)``.
+    public init(path: String, lockBudgetMilliseconds: Int? = nil) throws {
         self.path = path
         self.lockBudgetMilliseconds = lockBudgetMilliseconds
         queue = try StoreDatabase.open(path, label: "apply")
         // Checkpoints are made between transactions, not in a commit whose lock is being timed.
         try queue.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA wal_autocheckpoint = 0") }
+    }
+
+    /// How long the last transaction may keep a till that writes waiting. More than fits goes through a shadow table,
+    /// which takes longer in all.
+    ///
+    /// What the package asks for, but never more than the store allows; without either, what everybody gets.
+    public func lockBudgetMilliseconds(for manifest: Manifest) -> Int {
+        [manifest.lockBudgetMilliseconds, lockBudgetMilliseconds].compactMap(\.self).min()
+            ?? Limits.lockBudgetMilliseconds
     }
 
     /// What one call is about.
@@ -92,9 +100,8 @@ public final class Applier {
     {
         try db.execute(sql: "ATTACH DATABASE ? AS package", arguments: [PackageFile.immutableURI(rawPath)])
         defer { try? db.execute(sql: "DETACH DATABASE package") }
-        return try ApplyRun(
-            db: db, order: order, shadows: shadows, budget: LockBudget(milliseconds: lockBudgetMilliseconds)
-        ).run()
+        let budget = LockBudget(milliseconds: lockBudgetMilliseconds(for: order.manifest))
+        return try ApplyRun(db: db, order: order, shadows: shadows, budget: budget).run()
     }
 
     private func checkSpace(_ manifest: Manifest) throws {

@@ -86,4 +86,6 @@ public struct ApplyResult: Hashable, Sendable {
     public var watermark: Watermark
     /// The store had it already; nothing was written but the report.
     public var wasApplied: Bool
+    /// What somebody at the store should know, in one sentence; mostly nothing.
+    public var message = ""
 }

@@ -68,7 +68,8 @@ struct ApplyRun {
         _ = try StoreSchema.report(
             session: manifest.session, job: manifest.job, run: order.run, attempt: order.attempt, outcome: .applied,
             at: known?.at ?? order.at(), rowsChanged: known?.rowsChanged ?? 0,
-            longestLockMilliseconds: known?.longestLockMilliseconds ?? 0, watermark: watermark, in: db)
+            longestLockMilliseconds: known?.longestLockMilliseconds ?? 0, message: known?.message ?? "",
+            watermark: watermark, in: db)
         return ApplyResult(rowsChanged: 0, longestLockMilliseconds: 0, watermark: watermark, wasApplied: true)
     }
 
@@ -85,8 +86,13 @@ struct ApplyRun {
                 return
             }
             var rowsChanged: Int64 = 0
-            for change in changes { rowsChanged += try change.write(in: db, shadows: shadows) }
-            result = try save(rowsChanged: rowsChanged)
+            var notes: [String] = []
+            for change in changes {
+                let written = try change.write(in: db, shadows: shadows)
+                rowsChanged += written.rows
+                notes += written.notes
+            }
+            result = try save(rowsChanged: rowsChanged, message: notes.joined(separator: "; "))
             CrashPoint.beforeCommit.pass()
         }
         guard var result else { throw ApplyFault.failed("the apply came to no end") }
@@ -95,8 +101,9 @@ struct ApplyRun {
     }
 
     /// Everything that must be true together with the rows.
-    private func save(rowsChanged: Int64) throws -> ApplyResult {
+    private func save(rowsChanged: Int64, message: String) throws -> ApplyResult {
         let at = order.at()
+        let message = StoreSchema.reportText(message)
         let watermark = Watermark(version: manifest.version, session: manifest.session)
         for table in manifest.tables { try StoreSchema.own(table.shape, job: manifest.job, in: db) }
         try StoreSchema.set(watermark, of: manifest.job, at: at, in: db)
@@ -105,12 +112,15 @@ struct ApplyRun {
         let longestLock = max(shadows.longestLock, LockTimer.elapsedMilliseconds())
         try StoreSchema.save(
             StoreSchema.Outcome(
-                isApplied: true, at: at, rowsChanged: rowsChanged, longestLockMilliseconds: longestLock),
+                isApplied: true, at: at, rowsChanged: rowsChanged, longestLockMilliseconds: longestLock,
+                message: message),
             of: manifest.session, run: order.run, job: manifest.job, in: db)
         _ = try StoreSchema.report(
             session: manifest.session, job: manifest.job, run: order.run, attempt: order.attempt, outcome: .applied,
-            at: at, rowsChanged: rowsChanged, longestLockMilliseconds: longestLock, watermark: watermark, in: db)
+            at: at, rowsChanged: rowsChanged, longestLockMilliseconds: longestLock, message: message,
+            watermark: watermark, in: db)
         return ApplyResult(
-            rowsChanged: rowsChanged, longestLockMilliseconds: longestLock, watermark: watermark, wasApplied: false)
+            rowsChanged: rowsChanged, longestLockMilliseconds: longestLock, watermark: watermark, wasApplied: false,
+            message: message)
     }
 }

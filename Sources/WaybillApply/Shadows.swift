@@ -23,36 +23,40 @@ final class Shadows {
 
     private func shadow(_ shape: TableShape) -> String { "main." + quoted(Shadows.shadowPrefix + shape.name) }
 
-    /// The package's rows after the last one in the shadow, in key order.
-    func packaged(_ shape: TableShape) -> (_ after: String) -> String {
+    /// A SELECT of rows for the shadow. It is given what makes the condition for rows after the shadow's last one, from
+    /// the key as it stands in that SELECT.
+    typealias Source = (_ after: (_ key: [String]) -> String) -> String
+
+    /// The package's rows.
+    func packaged(_ shape: TableShape) -> Source {
         let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
-        return { after in
-            "SELECT \(columns) FROM package.\(quoted(shape.name)) \(after.isEmpty ? "" : "WHERE \(after)")"
-        }
+        return { "SELECT \(columns) FROM package.\(quoted(shape.name)) WHERE \($0(shape.key.map(quoted)))" }
     }
 
-    /// The store's rows with a delta's laid over them, after the last one in the shadow, in key order.
-    func merged(_ shape: TableShape) -> (_ after: String) -> String {
-        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
+    /// The store's rows with the package's laid over them.
+    /// - Parameter evolution: how the store's table differs from the shape, if it does.
+    func merged(_ shape: TableShape, from evolution: TableEvolution? = nil) -> Source {
+        let values = evolution?.values ?? shape.columns.map { "here." + quoted($0.name) }
+        let byName = Dictionary(zip(shape.columns.map(\.name), values), uniquingKeysWith: { first, _ in first })
+        let key = shape.key.compactMap { byName[$0] }
+        let sameKey = zip(shape.key, key).map { "there.\(quoted($0)) = \($1)" }.joined(separator: " AND ")
         let packaged = self.packaged(shape)
         func isIn(_ table: String) -> String {
-            let sameKey = shape.key.map { "there.\(quoted($0)) = here.\(quoted($0))" }.joined(separator: " AND ")
-            return "EXISTS (SELECT 1 FROM package.\(quoted(table)) AS there WHERE \(sameKey))"
+            "EXISTS (SELECT 1 FROM package.\(quoted(table)) AS there WHERE \(sameKey))"
         }
         return { after in
             """
             \(packaged(after))
             UNION ALL
-            SELECT \(columns) FROM main.\(quoted(shape.name)) AS here
-            WHERE NOT \(isIn(shape.name)) AND NOT \(isIn(shape.name + PackageTables.removedSuffix))
-                \(after.isEmpty ? "" : "AND \(after)")
+            SELECT \(values.joined(separator: ", ")) FROM main.\(quoted(shape.name)) AS here
+            WHERE NOT \(isIn(shape.name)) AND NOT \(isIn(shape.name + PackageTables.removedSuffix)) AND \(after(key))
             """
         }
     }
 
     /// Makes the shadow of a table and fills it, a slice at a time.
     /// - Returns: rows in the shadow.
-    func fill(_ shape: TableShape, from source: (_ after: String) -> String) throws -> Int64 {
+    func fill(_ shape: TableShape, from source: Source) throws -> Int64 {
         try slice {
             try self.db.execute(
                 sql: PackageTables.storeStatement(shape, name: Shadows.shadowPrefix + shape.name, schema: "main"))
@@ -75,15 +79,16 @@ final class Shadows {
     ///
     /// By the primary keys of all tables, all columns of them: without the plus signs, which take away the cursor's
     /// affinity, SQLite looks up the first column only and reads every row that shares it.
-    func fillStatement(_ shape: TableShape, isFirst: Bool, from source: (_ after: String) -> String) -> String {
+    func fillStatement(_ shape: TableShape, isFirst: Bool, from source: Source) -> String {
         let key = shape.key.map(quoted).joined(separator: ", ")
         let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
         let cursor = shape.key.map { "+" + quoted($0) }.joined(separator: ", ")
         let lastFirst = shape.key.map { quoted($0) + " DESC" }.joined(separator: ", ")
-        let after = "(\(key)) > (SELECT \(cursor) FROM \(shadow(shape)) ORDER BY \(lastFirst) LIMIT 1)"
+        let last = "SELECT \(cursor) FROM \(shadow(shape)) ORDER BY \(lastFirst) LIMIT 1"
+        let rows = source { key in isFirst ? "true" : "(\(key.joined(separator: ", "))) > (\(last))" }
         return """
             INSERT INTO \(shadow(shape)) (\(columns))
-            SELECT \(columns) FROM (\(source(isFirst ? "" : after))) ORDER BY \(key) LIMIT \(ApplyLimits.sliceRows)
+            SELECT \(columns) FROM (\(rows)) ORDER BY \(key) LIMIT \(ApplyLimits.sliceRows)
             """
     }
 
@@ -108,7 +113,9 @@ final class Shadows {
     ///
     /// A till's index is built anew under the lock, because SQLite cannot rename one that was built before: some
     /// 0.3 s for a million rows.
-    func swap(_ shape: TableShape) throws {
+    /// - Parameter evolution: how the columns change, if they do.
+    /// - Returns: what of the tills' own could not go on.
+    func swap(_ shape: TableShape, _ evolution: TableEvolution?) throws -> [String] {
         let table = quoted(shape.name)
         let isThere =
             try Bool.fetchOne(
@@ -116,24 +123,16 @@ final class Shadows {
                 sql:
                     "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = ? COLLATE NOCASE AND type = 'table')",
                 arguments: [shape.name]) ?? false
-        var tillsOwn: [Row] = []
-        if isThere {
-            tillsOwn = try Row.fetchAll(
-                db,
-                sql: """
-                    SELECT type, name, sql FROM main.sqlite_schema
-                    WHERE tbl_name = ? COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL
-                    ORDER BY type, name
-                    """,
-                arguments: [shape.name])
-            for object in tillsOwn {
-                let kind = object["type"] == "index" ? "INDEX" : "TRIGGER"
-                try db.execute(sql: "DROP \(kind) main.\(quoted(object["name"]))")
-            }
-            try db.execute(sql: "ALTER TABLE main.\(table) RENAME TO \(quoted(Shadows.oldPrefix + shape.name))")
+        guard isThere else {
+            try db.execute(sql: "ALTER TABLE \(shadow(shape)) RENAME TO \(table)")
+            return []
         }
+        var tillObjects = try TillObjects(on: shape, isEvolving: evolution != nil, in: db)
+        if let evolution { try tillObjects.follow(evolution.renames) }
+        try tillObjects.detach()
+        try db.execute(sql: "ALTER TABLE main.\(table) RENAME TO \(quoted(Shadows.oldPrefix + shape.name))")
         try db.execute(sql: "ALTER TABLE \(shadow(shape)) RENAME TO \(table)")
-        for object in tillsOwn { try db.execute(sql: object["sql"]) }
+        return try tillObjects.attach()
     }
 
     /// Frees old tables and shadows of an apply that was cut short, a slice at a time: dropping 62 MB at once would

@@ -105,7 +105,7 @@ public final class StoreDatabase: Sendable {
         _ = try write { db in
             try StoreSchema.report(
                 session: session, job: job, run: run, attempt: attempt, outcome: outcome, at: at,
-                message: String(message.prefix(Limits.reportTextBytesMax / 4)), isTransient: isTransient, in: db)
+                message: StoreSchema.reportText(message), isTransient: isTransient, in: db)
         }
     }
 
@@ -151,7 +151,7 @@ public final class StoreDatabase: Sendable {
                 return try StoreSchema.report(
                     session: session, job: job, run: run, attempt: 1, outcome: .applied, at: applied.at,
                     rowsChanged: applied.rowsChanged, longestLockMilliseconds: applied.longestLockMilliseconds,
-                    watermark: try StoreSchema.watermark(of: job, in: db), in: db)
+                    message: applied.message, watermark: try StoreSchema.watermark(of: job, in: db), in: db)
             }
             if canceled == nil {
                 try StoreSchema.save(

@@ -31,6 +31,7 @@ enum StoreSchema {
                     at INTEGER NOT NULL,
                     rows_changed INTEGER NOT NULL DEFAULT 0,
                     longest_lock_ms INTEGER NOT NULL DEFAULT 0,
+                    message TEXT NOT NULL DEFAULT '',
                     PRIMARY KEY (session, run)
                 ) WITHOUT ROWID;
                 -- Reports that the hub has not acknowledged; a serialised Report of the protocol each.
@@ -47,6 +48,10 @@ enum StoreSchema {
                     declaration TEXT NOT NULL
                 ) WITHOUT ROWID;
                 """)
+        // Databases that were made before there was anything to say.
+        if try !db.columns(in: "_waybill_outcome").contains(where: { $0.name == "message" }) {
+            try db.execute(sql: "ALTER TABLE _waybill_outcome ADD COLUMN message TEXT NOT NULL DEFAULT ''")
+        }
     }
 
     // MARK: meta
@@ -119,12 +124,17 @@ enum StoreSchema {
         var at: Timestamp
         var rowsChanged: Int64 = 0
         var longestLockMilliseconds: Int64 = 0
+        var message = ""
 
-        init(isApplied: Bool, at: Timestamp, rowsChanged: Int64 = 0, longestLockMilliseconds: Int64 = 0) {
+        init(
+            isApplied: Bool, at: Timestamp, rowsChanged: Int64 = 0, longestLockMilliseconds: Int64 = 0,
+            message: String = ""
+        ) {
             self.isApplied = isApplied
             self.at = at
             self.rowsChanged = rowsChanged
             self.longestLockMilliseconds = longestLockMilliseconds
+            self.message = message
         }
 
         init(row: Row) {
@@ -132,6 +142,7 @@ enum StoreSchema {
             at = Timestamp(milliseconds: row["at"])
             rowsChanged = row["rows_changed"]
             longestLockMilliseconds = row["longest_lock_ms"]
+            message = row["message"]
         }
     }
 
@@ -167,18 +178,26 @@ enum StoreSchema {
     static func save(_ outcome: Outcome, of session: SessionID, run: Int, job: JobID, in db: Database) throws {
         try db.execute(
             sql: """
-                INSERT INTO _waybill_outcome (session, run, job, outcome, at, rows_changed, longest_lock_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO _waybill_outcome (session, run, job, outcome, at, rows_changed, longest_lock_ms, message)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (session, run) DO UPDATE SET outcome = excluded.outcome, at = excluded.at,
-                    rows_changed = excluded.rows_changed, longest_lock_ms = excluded.longest_lock_ms
+                    rows_changed = excluded.rows_changed, longest_lock_ms = excluded.longest_lock_ms,
+                    message = excluded.message
                 """,
             arguments: [
                 session.rawValue, run, job.rawValue, outcome.isApplied ? "applied" : "canceled",
-                outcome.at.milliseconds, outcome.rowsChanged, outcome.longestLockMilliseconds,
+                outcome.at.milliseconds, outcome.rowsChanged, outcome.longestLockMilliseconds, outcome.message,
             ])
     }
 
     // MARK: reports
+
+    /// As much of a text as a report may hold, cut between characters.
+    static func reportText(_ text: String) -> String {
+        var text = text
+        while text.utf8.count > Limits.reportTextBytesMax { text.removeLast() }
+        return text
+    }
 
     /// Counts one durable change of this incarnation and puts its report into the outbox. Part of that change.
     static func report(

@@ -8,30 +8,34 @@ import WaybillWire
 enum TableChange {
     /// Row by row, from these relations: rows to write, keys to remove.
     case direct(TableShape, isNew: Bool, rows: String, removed: String?)
-    /// The shadow is filled; only names change.
-    case swap(TableShape, rows: Int64)
+    /// The shadow is filled; only names change, and perhaps the columns.
+    case swap(TableShape, rows: Int64, TableEvolution?, note: String? = nil)
 
-    /// - Returns: rows written and removed.
-    func write(in db: Database, shadows: Shadows) throws -> Int64 {
+    /// - Returns: rows written and removed, and what somebody at the store should know.
+    func write(in db: Database, shadows: Shadows) throws -> (rows: Int64, notes: [String]) {
         switch self {
         case .direct(let shape, let isNew, let rows, let removed):
             do {
                 if isNew { try db.execute(sql: PackageTables.storeStatement(shape, name: shape.name, schema: "main")) }
-                return try DirectWrite(shape: shape, rows: rows, removed: removed, db: db).run()
+                return (try DirectWrite(shape: shape, rows: rows, removed: removed, db: db).run(), [])
             } catch {
                 throw ApplyFault.from(error, table: shape.name)
             }
-        case .swap(let shape, let rows):
-            do { try shadows.swap(shape) } catch { throw ApplyFault.from(error, table: shape.name) }
-            return rows
+        case .swap(let shape, let rows, let evolution, let note):
+            do {
+                return (rows, [note].compactMap(\.self) + (try shadows.swap(shape, evolution)))
+            } catch {
+                throw ApplyFault.from(error, table: shape.name)
+            }
         }
     }
 }
 
 /// Chooses the way for each table by what differs, and does all of it that needs no lock or only short ones.
 ///
-/// Few rows: written in the last transaction. Many: a shadow table, filled in slices and swapped in. A full
-/// package over a table that we know is compared first, without a lock: most of the time little differs.
+/// Few rows: written in the last transaction. Many, or other columns: a shadow table, filled in slices and swapped in.
+/// A full package over a table that we know, and a whole table, are compared first, without a lock: most of the time
+/// little differs.
 struct TablePreparation {
     let db: Database
     let manifest: Manifest
@@ -46,20 +50,24 @@ struct TablePreparation {
 
     mutating func prepare(_ table: PackageTable) throws -> TableChange {
         do {
-            switch try existingTable(table.shape) {
+            switch try existingTable(table) {
             case .none: return try create(table)
-            case .ofOtherShape: return try replace(table)
-            case .ofThisShape: return try manifest.kind == .delta ? change(table) : compare(table)
+            case .ofOtherShape(let evolution): return try evolve(table, evolution)
+            case .ofThisShape: return try manifest.kind == .full || table.isWhole ? compare(table) : change(table)
             }
         } catch {
             throw ApplyFault.from(error, table: table.shape.name)
         }
     }
 
-    private enum Existing { case none, ofThisShape, ofOtherShape }
+    private enum Existing {
+        case none, ofThisShape
+        case ofOtherShape(TableEvolution)
+    }
 
     /// Looks at the table itself, not only at what we remember of it: somebody may have altered or dropped it.
-    private func existingTable(_ shape: TableShape) throws -> Existing {
+    private func existingTable(_ table: PackageTable) throws -> Existing {
+        let shape = table.shape
         let found = try Row.fetchOne(
             db,
             sql: "SELECT type, sql FROM main.sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')",
@@ -69,21 +77,39 @@ struct TablePreparation {
             db, sql: "SELECT EXISTS (SELECT 1 FROM _waybill_table WHERE name = ? COLLATE NOCASE)",
             arguments: [shape.name])
         guard found["type"] == "table", isOurs == true else { throw ApplyFault.foreignTable(shape.name) }
-        return found["sql"] == PackageTables.storeStatement(shape, name: shape.name) ? .ofThisShape : .ofOtherShape
+        if found["sql"] == PackageTables.storeStatement(shape, name: shape.name) { return .ofThisShape }
+        return .ofOtherShape(TableEvolution(from: try TableEvolution.columns(of: shape.name, in: db), to: table))
     }
 
     private mutating func create(_ table: PackageTable) throws -> TableChange {
         guard manifest.kind == .full else { throw ApplyFault.shapeChanged(table: table.shape.name) }
         let bytes = table.rows * rowBytes
-        guard table.rows <= budget.rowsMax(tableBytes: bytes) else { return try replace(table) }
+        guard table.rows <= budget.rowsMax(tableBytes: bytes) else {
+            let rows = try shadows.fill(table.shape, from: shadows.packaged(table.shape))
+            return .swap(table.shape, rows: rows, nil)
+        }
         budget.spend(rows: table.rows, tableBytes: bytes)
         return .direct(table.shape, isNew: true, rows: packaged(table), removed: nil)
     }
 
-    private func replace(_ table: PackageTable) throws -> TableChange {
+    /// A table of the package's shape in place of another: by a shadow, whatever there is to write.
+    private func evolve(_ table: PackageTable, _ evolution: TableEvolution) throws -> TableChange {
         guard manifest.kind == .full else { throw ApplyFault.shapeChanged(table: table.shape.name) }
-        let rows = try shadows.fill(table.shape, from: shadows.packaged(table.shape))
-        return .swap(table.shape, rows: rows)
+        return try replace(table, evolution)
+    }
+
+    /// All rows of the package, and of the store those that are to stay.
+    private func replace(_ table: PackageTable, _ evolution: TableEvolution? = nil) throws -> TableChange {
+        let shape = table.shape
+        guard table.keepsRows else {
+            return .swap(shape, rows: try shadows.fill(shape, from: shadows.packaged(shape)), evolution)
+        }
+        guard evolution?.canKeepRows != false else {
+            return .swap(
+                shape, rows: try shadows.fill(shape, from: shadows.packaged(shape)), evolution,
+                note: "table \(shape.name) has another key now: rows that were to be kept are gone")
+        }
+        return .swap(shape, rows: try shadows.fill(shape, from: shadows.merged(shape, from: evolution)), evolution)
     }
 
     /// A delta's rows: into the table when they are few, over a copy of it when they are not.
@@ -93,7 +119,7 @@ struct TablePreparation {
         if rows > budget.scatteredRowsMax { bytes = try tableBytes(table) }
         guard rows <= budget.rowsMax(tableBytes: bytes) else {
             _ = try shadows.fill(table.shape, from: shadows.merged(table.shape))
-            return .swap(table.shape, rows: rows)
+            return .swap(table.shape, rows: rows, nil)
         }
         budget.spend(rows: rows, tableBytes: bytes)
         return .direct(
@@ -101,7 +127,7 @@ struct TablePreparation {
             removed: "package." + quoted(table.shape.name + PackageTables.removedSuffix))
     }
 
-    /// A full package over a table of ours: finds the difference into TEMP tables, or gives up and fills a shadow.
+    /// All rows over a table of ours: finds the difference into TEMP tables, or gives up and fills a shadow.
     private mutating func compare(_ table: PackageTable) throws -> TableChange {
         let shape = table.shape
         let bytes = max(try tableBytes(table), table.rows * rowBytes)
@@ -117,6 +143,10 @@ struct TablePreparation {
             "_waybill_write_" + shape.name, limit: limit + 1,
             "SELECT \(columns) FROM \(there) WHERE NOT EXISTS (SELECT 1 FROM \(here) WHERE \(sameKey)\(sameValues))")
         guard rows.count <= limit else { return try replace(table) }
+        guard !table.keepsRows else {
+            budget.spend(rows: rows.count, tableBytes: bytes)
+            return .direct(shape, isNew: false, rows: rows.relation, removed: nil)
+        }
         let removed = try difference(
             "_waybill_remove_" + shape.name, limit: limit + 1 - rows.count,
             "SELECT \(key) FROM \(here) WHERE NOT EXISTS (SELECT 1 FROM \(there) WHERE \(sameKey))")

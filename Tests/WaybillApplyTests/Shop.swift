@@ -124,12 +124,16 @@ struct Parcel {
         var removed: [TestRow] = []
         /// SELECT that gives further rows, for tables too large to write down.
         var generated = (count: 0, sql: "")
+        var isWhole = false
+        var keepsRows = false
+        var formerNames: [String: String] = [:]
     }
 
     var number: Int64
     var base: Int64?
     var job = Parcel.job
     var tables: [Table]
+    var lockBudgetMilliseconds: Int?
 
     /// Everything at version `number`.
     static func full(_ number: Int64, _ tables: Table...) -> Parcel { Parcel(number: number, tables: tables) }
@@ -151,9 +155,10 @@ struct Parcel {
             bases: base.map { [Parcel.watermark($0)] } ?? [],
             tables: tables.map {
                 PackageTable(
-                    shape: $0.shape, rows: Int64($0.rows.count + $0.generated.count), removed: Int64($0.removed.count))
+                    shape: $0.shape, rows: Int64($0.rows.count + $0.generated.count), removed: Int64($0.removed.count),
+                    isWhole: $0.isWhole, keepsRows: $0.keepsRows, formerNames: $0.formerNames)
             },
-            created: Timestamp(milliseconds: 1))
+            created: Timestamp(milliseconds: 1), lockBudgetMilliseconds: lockBudgetMilliseconds)
     }
 
     func fill(_ path: String) throws {
@@ -197,6 +202,17 @@ extension Parcel.Table {
 
     static func unit(_ rows: [TestRow] = [], removed: [TestRow] = []) -> Parcel.Table {
         Parcel.Table(shape: Parcel.unit, rows: rows, removed: removed)
+    }
+
+    /// The same rows as all that the store must have, within a delta.
+    var whole: Parcel.Table { with { $0.isWhole = true } }
+    /// The same rows, with those that the store has besides left alone.
+    var keeping: Parcel.Table { with { $0.keepsRows = true } }
+
+    private func with(_ change: (inout Parcel.Table) -> Void) -> Parcel.Table {
+        var table = self
+        change(&table)
+        return table
     }
 
     /// `count` prices in two zones: the first key column alone says next to nothing, as in real tables.

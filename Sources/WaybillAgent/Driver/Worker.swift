@@ -136,10 +136,11 @@ final class Worker: Sendable {
             parts.logger.info(
                 "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms"
             )
-            let budget = parts.configuration.lockBudgetMilliseconds
+            if !result.message.isEmpty { parts.logger.warning("session \(manifest.session): \(result.message)") }
+            let budget = applier.lockBudgetMilliseconds(for: manifest)
             if result.longestLockMilliseconds > budget {
                 parts.logger.warning(
-                    "a till that writes may have waited \(result.longestLockMilliseconds) ms for session \(manifest.session); lock_budget_ms is \(budget)"
+                    "a till that writes may have waited \(result.longestLockMilliseconds) ms for session \(manifest.session); the lock budget is \(budget) ms"
                 )
             }
             mailbox.post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))
