@@ -59,20 +59,32 @@ struct TillObjects {
     func attach() throws -> [String] {
         var notes: [String] = []
         for object in attached {
-            do {
-                try db.execute(sql: object["sql"])
-                if object["type"] == "trigger", isEvolving { try compileWrites() }
-            } catch let error as DatabaseError where isEvolving && TillObjects.isAboutColumn(error) {
-                // A trigger is there already, an index is not.
-                if object["type"] == "trigger" { try drop(object) }
-                let kind: String = object["type"]
-                notes.append("\(kind) \(object["name"] as String) was dropped (\(error.message ?? ""))")
-            }
+            guard let reason = try attach(object) else { continue }
+            notes.append("\(object["type"] as String) \(object["name"] as String) was dropped (\(reason))")
         }
         for view in soundViews {
             if let reason = fault(of: view) { notes.append("view \(view) does not work any more (\(reason))") }
         }
         return notes.isEmpty ? [] : ["table \(shape.name) has other columns now: " + notes.joined(separator: ", ")]
+    }
+
+    /// - Returns: nil, or which column is missing to an index or trigger that is therefore gone.
+    private func attach(_ object: Row) throws -> String? {
+        do {
+            try db.execute(sql: object["sql"])
+        } catch let error as DatabaseError where isEvolving && TillObjects.isAboutColumn(error) {
+            return error.message
+        }
+        guard isEvolving, object["type"] == "trigger" else { return nil }
+        do {
+            try compileWrites()
+        } catch let error as DatabaseError where TillObjects.isAboutColumn(error) {
+            try drop(object)
+            return error.message
+        } catch is DatabaseError {
+            // Broken in another way, as it was before: the next row that fires it says so.
+        }
+        return nil
     }
 
     private func drop(_ object: Row) throws {

@@ -21,13 +21,17 @@ CHUNK = 128 * 1024
 TYPES = {"INTEGER": wire.INTEGER, "REAL": wire.REAL, "TEXT": wire.TEXT, "BLOB": wire.BLOB}
 
 
-def table(name, columns, key):
-    """columns: "product_id TEXT, price REAL NULL, …"; a column is nullable when it says NULL."""
+def table(name, columns, key, former=None, **flags):
+    """columns: "product_id TEXT, price REAL NULL, …"; a column is nullable when it says NULL. former: {now: before}."""
     parts = [c.split() for c in columns.split(",")]
     return wire.Table(
         name=name,
         key=key.split(),
-        columns=[wire.Column(name=p[0], type=TYPES[p[1]], nullable="NULL" in p[2:]) for p in parts],
+        columns=[
+            wire.Column(name=p[0], type=TYPES[p[1]], nullable="NULL" in p[2:], former_name=(former or {}).get(p[0], ""))
+            for p in parts
+        ],
+        **flags,
     )
 
 
@@ -52,6 +56,8 @@ class BuiltPackage:
                 m.tables[-1].rows, m.tables[-1].removed = len(rows.get(t.name, ())), len(
                     (removed or {}).get(t.name, ())
                 )
+                if t.whole or t.keeps:
+                    m.format = 2
                 self.fill(db, t.name, create_statement(t), rows.get(t.name, ()))
                 self.fill(db, t.name + "__removed", create_removed_statement(t), (removed or {}).get(t.name, ()))
             db.executescript(extra)

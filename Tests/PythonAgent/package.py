@@ -47,6 +47,8 @@ def fault_of(table):
         return "a name that is not plain"
     if not 1 <= len(names) <= 200 or len({n.lower() for n in names}) != len(names):
         return "no columns, too many, or one twice"
+    if not all(plain(c.former_name) for c in table.columns if c.former_name):
+        return "a former name that is not plain"
     if any(c.type not in TYPES for c in table.columns):
         return "a column of unknown type"
     if not 1 <= len(table.key) <= 8 or len(set(table.key)) != len(table.key):
@@ -104,7 +106,7 @@ def parse_manifest(grant, signing_key, job):
         m = wire.Manifest.FromString(grant.manifest)
     except Exception:
         raise Failed("the manifest cannot be read")
-    if m.format != 1:
+    if m.format not in (1, 2):
         raise Failed(f"the package has format {m.format}; update the agent")
     good = (
         m.session == grant.session
@@ -122,7 +124,7 @@ def parse_manifest(grant, signing_key, job):
         and (
             m.kind == wire.FULL
             and not m.bases
-            and not any(t.removed for t in m.tables)
+            and not any(t.removed or t.whole for t in m.tables)
             or m.kind == wire.DELTA
             and 1 <= len(m.bases) <= 256
         )
@@ -130,6 +132,8 @@ def parse_manifest(grant, signing_key, job):
     if not good:
         raise Failed("the manifest contradicts itself or exceeds a limit")
     for t in m.tables:
+        if (t.whole or t.keeps) and (m.format < 2 or t.removed):
+            raise Failed(f"table {t.name!r} contradicts the manifest's format, or itself")
         if fault := fault_of(t):
             raise Failed(f"table {t.name!r} of the manifest has {fault}")
     return m

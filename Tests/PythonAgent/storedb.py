@@ -167,6 +167,7 @@ class StoreDatabase:
                     return False
                 self.check_base(manifest)
                 begun = time.monotonic()
+                self.notes = []
                 report.rows_changed = sum(self._remove(t, manifest) for t in manifest.tables)
                 report.rows_changed += sum(self._put(t) for t in manifest.tables)
                 report.watermark.CopyFrom(
@@ -177,6 +178,7 @@ class StoreDatabase:
                     (manifest.job, manifest.version.epoch, manifest.version.number, manifest.session),
                 )
                 report.outcome = wire.APPLIED
+                report.message = "; ".join(self.notes).encode()[:1024].decode(errors="ignore")
                 report.longest_lock_ms = int((time.monotonic() - begun) * 1000)
                 self._write(report)
             return True
@@ -193,7 +195,9 @@ class StoreDatabase:
         """Makes the table if needed and deletes what must go."""
         self._make(table, manifest)
         name, gone = quoted(table.name), quoted(table.name + "__removed")
-        if manifest.kind == wire.DELTA:
+        if table.keeps:
+            return 0
+        if manifest.kind == wire.DELTA and not table.whole:
             keys = columns_of(table.key)
             return self.db.execute(
                 f"DELETE FROM main.{name} WHERE ({keys}) IN (SELECT {keys} FROM package.{gone})"
@@ -221,14 +225,63 @@ class StoreDatabase:
 
     def _make(self, table, manifest):
         """The store's table in the manifest's shape; only a full package replaces another shape, if it is ours."""
-        found = [r[1:4] + (r[5],) for r in self.db.execute(f"PRAGMA main.table_info({quoted(table.name)})")]
-        wanted = shape_of(table)
+        found, wanted = self._columns(table), shape_of(table)
         if found == wanted:
             return
-        if found:
+        if not found:
+            self.db.execute(create_statement(table))
+        else:
             ours = self.db.execute("SELECT 1 FROM _waybill_table WHERE name = ?", (table.name,)).fetchone()
             if not ours or manifest.kind == wire.DELTA:
                 raise Failed(f"table {table.name} of the store has another shape than job {manifest.job} gives it")
-            self.db.execute(f"DROP TABLE main.{quoted(table.name)}")
-        self.db.execute(create_statement(table))
+            self._evolve(table)
         self.db.execute("INSERT OR REPLACE INTO _waybill_table VALUES (?, ?)", (table.name, manifest.job))
+
+    def _columns(self, table):
+        return [r[1:4] + (r[5],) for r in self.db.execute(f"PRAGMA main.table_info({quoted(table.name)})")]
+
+    def _evolve(self, table):
+        """Other columns: what tills have made on the table comes along where it can, and so do rows to be kept."""
+        name = quoted(table.name)
+        has = {c[0] for c in self._columns(table)}
+        for c in table.columns:
+            if c.former_name in has and c.name not in has:
+                try:
+                    rename = f"RENAME COLUMN {quoted(c.former_name)} TO {quoted(c.name)}"
+                    self.db.execute(f"ALTER TABLE main.{name} {rename}")
+                    has = has - {c.former_name} | {c.name}
+                except sqlite3.OperationalError as error:  # some view of a till is broken: SQLite renames nothing then
+                    self.notes.append(f"table {table.name}: {c.former_name} was dropped, not renamed ({error})")
+        objects = self.db.execute(
+            "SELECT type, name, sql FROM main.sqlite_schema WHERE tbl_name = ? AND type IN ('index', 'trigger') "
+            "AND sql IS NOT NULL",
+            (table.name,),
+        ).fetchall()
+        kept = []
+        if table.keeps and not {c[0] for c in self._columns(table) if c[3]} <= set(table.key):
+            self.notes.append(f"table {table.name} has another key now: rows that were to be kept are gone")
+        elif table.keeps:
+            kept = self.db.execute(f"SELECT {', '.join(self._kept(c, has) for c in table.columns)} FROM main.{name}")
+            kept = kept.fetchall()
+        self.db.execute(f"DROP TABLE main.{name}")
+        self.db.execute(create_statement(table))
+        places = ", ".join("?" * len(table.columns))
+        self.db.executemany(f"INSERT INTO main.{name} VALUES ({places})", kept)
+        nulls = places.replace("?", "NULL")
+        for number, (kind, made, sql) in enumerate(objects):
+            try:
+                self.db.execute(sql)
+                # Triggers are looked into by what would fire them. Another text each time: a cached one is not.
+                for write in (f"INSERT INTO main.{name} VALUES ({nulls})", f"DELETE FROM main.{name}"):
+                    self.db.execute(f"EXPLAIN {write} -- {number}")
+            except sqlite3.OperationalError as error:
+                if "column" not in str(error):
+                    raise
+                self.db.execute(f"DROP {kind} IF EXISTS main.{quoted(made)}")
+                self.notes.append(f"table {table.name}: {kind} {made} was dropped ({error})")
+
+    @staticmethod
+    def _kept(column, has):
+        least = {wire.INTEGER: "0", wire.REAL: "0.0", wire.TEXT: "''", wire.BLOB: "x''"}[column.type]
+        value = quoted(column.name) if column.name in has else "NULL"
+        return value if column.nullable else f"ifnull({value}, {least})"

@@ -165,6 +165,62 @@ class AgentTests(unittest.TestCase):
         self.assertEqual(self.rows("SELECT product_id FROM price"), [("P00000",), ("P00001",), ("P00002",)])
         self.assertEqual(self.hub.reports[-1].rows_changed, 17, "rows that stay as they are do not count")
 
+    # ------------------------------------------------------------ tables that travel in other ways
+
+    def send(self, number, tables, rows, **more):
+        package = BuiltPackage(f"{number}-{number:012x}", "units", number, tables, rows, **more)
+        self.hub.offer(package)
+        self.run_until_applied("units")
+        return package.watermark
+
+    def till(self, sql):
+        db = sqlite3.connect(self.home / "store.db")
+        db.executescript(sql)
+        db.close()
+
+    def test_a_whole_table_in_a_delta_puts_right_what_somebody_changed(self):
+        base = self.send(1, [table("unit", "id TEXT, name TEXT NULL", "id"), GROUP], {"unit": [("kg", "k"), ("l", "l")]})
+        self.till("UPDATE unit SET name = 'wrong'; INSERT INTO unit VALUES ('mine', 'm'); INSERT INTO price_group VALUES (7)")
+        whole = table("unit", "id TEXT, name TEXT NULL", "id", whole=True)
+        self.send(2, [whole, GROUP], {"unit": [("kg", "k"), ("g", "g")]}, bases=[base])
+        self.assertEqual(self.rows("SELECT * FROM unit ORDER BY id"), [("g", "g"), ("kg", "k")])
+        self.assertEqual(self.rows("SELECT * FROM price_group"), [(7,)], "the other table is sent as a delta")
+
+    def test_a_table_that_keeps_loses_no_row(self):
+        unit = table("unit", "id TEXT, name TEXT NULL", "id", keeps=True)
+        self.send(1, [unit], {"unit": [("kg", "k"), ("l", "l")]})
+        base = self.send(2, [unit], {"unit": [("kg", "kilo")]})
+        self.assertEqual(self.rows("SELECT * FROM unit ORDER BY id"), [("kg", "kilo"), ("l", "l")])
+        whole = table("unit", "id TEXT, name TEXT NULL", "id", keeps=True, whole=True)
+        self.send(3, [whole], {"unit": [("g", "g")]}, bases=[base])
+        self.assertEqual(self.rows("SELECT * FROM unit ORDER BY id"), [("g", "g"), ("kg", "kilo"), ("l", "l")])
+
+    def test_columns_change_under_what_tills_have_made(self):
+        self.send(1, [table("unit", "id TEXT, name TEXT NULL, old TEXT NULL", "id")], {"unit": [("kg", "k", "x")]})
+        self.till(
+            "CREATE INDEX by_name ON unit (name); CREATE INDEX by_old ON unit (old); "
+            "CREATE VIEW names AS SELECT name FROM unit; "
+            "CREATE TRIGGER t AFTER INSERT ON unit BEGIN SELECT NEW.old; END; INSERT INTO unit VALUES ('l', 'liter', NULL)"
+        )
+        unit = table("unit", "id TEXT, title TEXT NULL, digits INTEGER", "id", former={"title": "name"}, keeps=True)
+        self.send(2, [unit], {"unit": [("kg", "kilo", 3)]})
+        self.assertEqual(self.rows("SELECT * FROM unit ORDER BY id"), [("kg", "kilo", 3), ("l", "liter", 0)])
+        self.assertEqual(self.rows("SELECT * FROM names ORDER BY 1"), [("kilo",), ("liter",)])
+        self.assertEqual(self.rows("SELECT name FROM pragma_index_info('by_name')"), [("title",)])
+        self.assertEqual(self.rows("SELECT name FROM sqlite_schema WHERE name IN ('by_old', 't')"), [])
+        message = self.hub.reports[-1].message
+        self.assertIn("index by_old was dropped", message)
+        self.assertIn("trigger t was dropped", message)
+
+    def test_a_format_that_the_agent_does_not_know_is_refused(self):
+        package = full(count=5)
+        package.manifest.format = 3
+        self.hub.offer(package)
+        self.start()
+        self.wait("failure", lambda: "DOWNLOAD_FAILED" in self.hub.outcomes())
+        self.assertIn("format 3; update the agent", self.hub.reports[0].message)
+        self.assertFalse(self.has_table("price"))
+
     # ------------------------------------------------------------ refusals
 
     def test_a_delta_over_another_base_is_refused(self):

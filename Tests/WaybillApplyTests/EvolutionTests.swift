@@ -125,6 +125,14 @@ import WaybillWire
         #expect(try message() == "")
     }
 
+    /// It is the till's to mend, and says so with the first row that fires it: columns that change are no reason.
+    @Test func aTriggerThatWasBrokenBeforeComesAlong() throws {
+        try shop.execute("CREATE TRIGGER till_lost AFTER INSERT ON unit BEGIN INSERT INTO nowhere VALUES (1); END")
+        try shop.apply(.full(2, EvolutionTests.dropped))
+        #expect(try message() == "")
+        #expect(try shop.rows("SELECT name FROM sqlite_schema WHERE type = 'trigger'") == ["till_lost"])
+    }
+
     /// The hub has lost the report and asks again: the answer is the same.
     @Test func whatWasSaidOnceIsSaidAgain() throws {
         try shop.execute("CREATE INDEX till_by_name ON unit (name)")

@@ -469,7 +469,7 @@ public nonisolated struct WireReport: @unchecked Sendable {
     set {_uniqueStorage()._longestLockMs = newValue}
   }
 
-  /// One plain sentence for the session list; at most 1024 bytes of UTF-8.
+  /// One plain sentence for the session list; at most 1024 bytes of UTF-8. With APPLIED only if somebody should know.
   public var message: String {
     get {_storage._message}
     set {_uniqueStorage()._message = newValue}
