@@ -55,7 +55,7 @@ struct JobAnalysis {
         do {
             return try inspector.inspect(sql.text)
         } catch let found as Inspector.Fault {
-            let before = sql.text.utf8.prefix(found.offset ?? place(of: found, in: sql.text))
+            let before = sql.text.utf8.prefix(found.offset ?? offset(of: found, in: sql.text))
             let line = sql.line + before.count { $0 == UInt8(ascii: "\n") }
             fault(sql.line > 0 ? line : 0, "\(place): \(found.message)", hint: try hint(found.message))
             return nil
@@ -63,7 +63,7 @@ struct JobAnalysis {
     }
 
     /// SQLite does not say where it missed a table; its name stands there.
-    private func place(of fault: Inspector.Fault, in text: String) -> Int {
+    private func offset(of fault: Inspector.Fault, in text: String) -> Int {
         guard let name = fault.message.split(separator: ": ").last?.split(separator: ".").last,
             fault.message.hasPrefix("no such "), let found = text.range(of: name)
         else { return 0 }
