@@ -8,15 +8,18 @@ public struct PublishRequest: Codable, Hashable, Sendable {
     public var full: Bool
     /// None: every store.
     public var stores: [StoreID]
+    /// Whatever the jobs' delivery windows say.
+    public var now: Bool
 
-    public init(jobs: [JobID] = [], full: Bool = false, stores: [StoreID] = []) {
+    public init(jobs: [JobID] = [], full: Bool = false, stores: [StoreID] = [], now: Bool = false) {
         self.jobs = jobs
         self.full = full
         self.stores = stores
+        self.now = now
     }
 
     private enum CodingKeys: String, CodingKey, CaseIterable {
-        case jobs, full, stores
+        case jobs, full, stores, now
     }
 
     public init(from decoder: any Decoder) throws {
@@ -25,6 +28,7 @@ public struct PublishRequest: Codable, Hashable, Sendable {
         jobs = try container.decodeIfPresent([JobID].self, forKey: .jobs) ?? []
         full = try container.decodeIfPresent(Bool.self, forKey: .full) ?? false
         stores = try container.decodeIfPresent([StoreID].self, forKey: .stores) ?? []
+        now = try container.decodeIfPresent(Bool.self, forKey: .now) ?? false
     }
 }
 

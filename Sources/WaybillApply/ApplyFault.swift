@@ -50,7 +50,7 @@ public enum ApplyFault: Error, CustomStringConvertible {
         case .anotherLife: "the store's database has begun a new life"
         case .shapeChanged(let table): "table \(table) has another shape at the store than in the delta"
         case .foreignTable(let table):
-            "the store's database has a table '\(table)' that is not Waybill's; rename it, then rerun the session"
+            "the store's database has a table '\(table)' that is not Waybill's; rename it, then retry the session"
         case .locked: "another program has held the lock of store.db for too long; trying again"
         case .noSpace(let needed, let free): "applying needs \(needed) bytes of disk, \(free) are free; trying again"
         case .rowDoesNotFit(let table, let detail): "a row does not fit into table \(table): \(detail)"

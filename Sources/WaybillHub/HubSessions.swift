@@ -37,7 +37,7 @@ extension HubBackend {
         }
     }
 
-    private func find(_ reference: SessionReference, in db: Database) throws -> SessionRecord {
+    func find(_ reference: SessionReference, in db: Database) throws -> SessionRecord {
         let found =
             switch reference {
             case .id(let id): try SessionRecord.named(id, in: db)
@@ -98,7 +98,8 @@ extension HubBackend {
         }
         let publisher = publisher
         let sessionRequest = SessionRequest(
-            isFull: request.full, stores: request.stores.isEmpty ? nil : request.stores.map(\.rawValue))
+            isFull: request.full, stores: request.stores.isEmpty ? nil : request.stores.map(\.rawValue),
+            isUrgent: request.now)
         return try await onOwnThread {
             PublishReply(
                 sessions: try jobs.map { job in

@@ -11,7 +11,7 @@ public enum DeliveryStatus: String, Sendable, CaseIterable {
     case superseded = "Superseded"
     case suspended = "Suspended"
 
-    /// Nothing more will happen to the delivery unless somebody reruns it.
+    /// Nothing more will happen to the delivery unless somebody retries it.
     public var isFinal: Bool {
         switch self {
         case .applied, .noData, .canceled, .superseded: true

@@ -53,10 +53,17 @@ public struct Delivery: Hashable, Sendable {
     public var supersededBy: SessionID?
     /// The hub's own words, shown when the store has none.
     public var note = ""
+    /// Attempts that may fail for reasons which waiting does not heal, before the delivery is suspended; 0 for no limit.
+    /// The job's, when the delivery was made.
+    public var tryCount: Int
+    /// Attempts up to this one no longer count: somebody has asked for a retry.
+    public var forgivenAttempts = 0
+    /// Somebody wants it there now, whatever the job's window says.
+    public var ignoresWindow = false
 
     public init(
         session: SessionID, store: StoreID, job: JobID, version: Version, package: PackageRef?, isNoData: Bool = false,
-        run: Int = 1
+        run: Int = 1, tryCount: Int = Limits.tryCount
     ) {
         self.session = session
         self.store = store
@@ -65,6 +72,7 @@ public struct Delivery: Hashable, Sendable {
         self.package = package
         self.isNoData = isNoData
         self.run = run
+        self.tryCount = tryCount
     }
 
     /// What the reports of one run add up to. A join-semilattice: every field is a maximum or a minimum, or belongs to
@@ -78,7 +86,8 @@ public struct Delivery: Hashable, Sendable {
         public var appliedAt: Timestamp?
         public var canceledAt: Timestamp?
         public var attempts = 0
-        /// Attempts that failed for a reason which waiting does not heal: the earliest, as many as the try count.
+        /// Attempts that failed for a reason which waiting does not heal: the earliest that count, as many as the try
+        /// count.
         public var lastingFailures: [Int] = []
         public var rowsChanged: Int64 = 0
         public var longestLockMilliseconds: Int64 = 0
@@ -119,6 +128,12 @@ public struct Delivery: Hashable, Sendable {
     public mutating func fold(_ report: StoreReport) {
         guard report.run == run, !isNoData else { return }
         told.join(report)
+        if report.isLastingFailure, report.attempt > forgivenAttempts { noteLastingFailure(of: report.attempt) }
+    }
+
+    private mutating func noteLastingFailure(of attempt: Int) {
+        guard tryCount > 0, !told.lastingFailures.contains(attempt) else { return }
+        told.lastingFailures = Array((told.lastingFailures + [attempt]).sorted().prefix(tryCount))
     }
 }
 
@@ -143,10 +158,7 @@ extension Delivery.Told {
             rowsChanged = max(rowsChanged, report.rowsChanged)
             longestLockMilliseconds = max(longestLockMilliseconds, report.longestLockMilliseconds)
         case .canceled: canceledAt = earlier(canceledAt, report.at)
-        case .downloadFailed, .applyFailed:
-            if !report.isTransient, !lastingFailures.contains(report.attempt) {
-                lastingFailures = Array((lastingFailures + [report.attempt]).sorted().prefix(Limits.tryCount))
-            }
+        case .downloadFailed, .applyFailed: break
         }
     }
 
@@ -174,7 +186,7 @@ extension Delivery {
         }
     }
 
-    private var isTryCountUsedUp: Bool { told.lastingFailures.count >= Limits.tryCount }
+    private var isTryCountUsedUp: Bool { tryCount > 0 && told.lastingFailures.count >= tryCount }
 
     /// One sentence for the person who looks: the store's own, or the hub's.
     public var message: String {
@@ -183,7 +195,10 @@ extension Delivery {
         case .canceled:
             return cancelReason.isEmpty ? "revoked, never applied" : "revoked, never applied: \(cancelReason)"
         case .superseded: return supersededBy.map { "session \($0) brings all of it" } ?? note
-        case .suspended: return "\(told.message) (tried \(told.attempts) times; rerun the session to try again)"
+        case .suspended:
+            let times = told.attempts == 1 ? "once" : "\(told.attempts) times"
+            let remedy = "waybill session retry \(session.number) --store \(store)"
+            return "\(told.message) (tried \(times); when the cause is gone: \(remedy))"
         default:
             if cancelAskedAt != nil { return "cancel asked for; waiting for the store's answer" }
             return told.message.isEmpty ? note : told.message
@@ -269,7 +284,23 @@ extension Delivery {
         isRevokedByHub = false
         supersededBy = nil
         note = ""
+        forgivenAttempts = 0
         isNoData = false
         self.package = package
+    }
+}
+
+extension Delivery {
+    /// Gives a suspended delivery its tries anew. The run goes on: attempts count further, and what the store has
+    /// fetched it keeps.
+    public mutating func retry() {
+        forgivenAttempts = told.attempts
+        told.lastingFailures = []
+    }
+}
+
+extension StoreReport {
+    fileprivate var isLastingFailure: Bool {
+        (outcome == .downloadFailed || outcome == .applyFailed) && !isTransient
     }
 }

@@ -13,12 +13,14 @@ public enum DeliveryRecord {
                     session, store_id, session_id, job, epoch, version, package, status, is_open, is_no_data, run,
                     is_granted, cancel_asked_at, cancel_reason, is_revoked_by_hub, superseded_by, note, told_outcome,
                     told_attempt, told_message, told_transient, told_failures, attempts, requested_at, downloaded_at,
-                    applied_at, canceled_at, rows_changed, longest_lock_ms, message
+                    applied_at, canceled_at, rows_changed, longest_lock_ms, message, try_count, forgiven_attempts,
+                    ignores_window
                 ) VALUES (
                     :session, :store, :session_id, :job, :epoch, :version, :package, :status, :is_open, :is_no_data,
                     :run, :is_granted, :cancel_asked_at, :cancel_reason, :is_revoked, :superseded_by, :note,
                     :told_outcome, :told_attempt, :told_message, :told_transient, :told_failures, :attempts,
-                    :requested_at, :downloaded_at, :applied_at, :canceled_at, :rows_changed, :longest_lock_ms, :message
+                    :requested_at, :downloaded_at, :applied_at, :canceled_at, :rows_changed, :longest_lock_ms, :message,
+                    :try_count, :forgiven_attempts, :ignores_window
                 )
                 """,
             arguments: [
@@ -37,7 +39,8 @@ public enum DeliveryRecord {
                 "downloaded_at": told.downloadedAt?.milliseconds,
                 "applied_at": told.appliedAt?.milliseconds, "canceled_at": told.canceledAt?.milliseconds,
                 "rows_changed": told.rowsChanged, "longest_lock_ms": told.longestLockMilliseconds,
-                "message": delivery.message,
+                "message": delivery.message, "try_count": delivery.tryCount,
+                "forgiven_attempts": delivery.forgivenAttempts, "ignores_window": delivery.ignoresWindow,
             ])
     }
 
@@ -74,7 +77,9 @@ public enum DeliveryRecord {
         }
         var delivery = Delivery(
             session: session, store: store, job: job, version: Version(epoch: row["epoch"], number: row["version"]),
-            package: package, isNoData: row["is_no_data"], run: row["run"])
+            package: package, isNoData: row["is_no_data"], run: row["run"], tryCount: row["try_count"])
+        delivery.forgivenAttempts = row["forgiven_attempts"]
+        delivery.ignoresWindow = row["ignores_window"]
         delivery.isGranted = row["is_granted"]
         delivery.cancelAskedAt = timestamp(row["cancel_asked_at"])
         delivery.cancelReason = row["cancel_reason"]

@@ -59,10 +59,21 @@ public struct SessionRequest: Hashable, Sendable, Codable {
     public var isFull: Bool
     /// Only these; nil for all.
     public var stores: [String]?
+    /// Now, whatever the job's delivery window says.
+    public var isUrgent: Bool
 
-    public init(isFull: Bool, stores: [String]?) {
+    public init(isFull: Bool, stores: [String]?, isUrgent: Bool = false) {
         self.isFull = isFull
         self.stores = stores
+        self.isUrgent = isUrgent
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        isFull = try container.decode(Bool.self, forKey: .isFull)
+        stores = try container.decodeIfPresent([String].self, forKey: .stores)
+        // Not there in what an older hub has written.
+        isUrgent = try container.decodeIfPresent(Bool.self, forKey: .isUrgent) ?? false
     }
 }
 

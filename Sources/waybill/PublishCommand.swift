@@ -19,6 +19,7 @@ struct PublishCommand: AsyncParsableCommand {
               waybill publish prices --wait           and see it arrive
               waybill publish prices --full --store S042
                                                       all rows once more, for one store
+              waybill publish prices --now            also where the job's delivery window is closed
             """)
 
     @OptionGroup var hub: HubOption
@@ -29,6 +30,8 @@ struct PublishCommand: AsyncParsableCommand {
     var full = false
     @Option(help: ArgumentHelp("Only for this store; may be given several times.", valueName: "id"))
     var store: [StoreID] = []
+    @Flag(help: "Do not wait for the delivery windows of the jobs.")
+    var now = false
     @Flag(help: "Wait until the stores have applied it.")
     var wait = false
     @Option(help: ArgumentHelp("Wait at most this long.", valueName: "seconds"))
@@ -40,7 +43,7 @@ struct PublishCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await hub.connected { client in
-            let request = PublishRequest(jobs: jobs, full: full, stores: store)
+            let request = PublishRequest(jobs: jobs, full: full, stores: store, now: now)
             let reply = try await client.post(PublishReply.self, "publish", request)
             var waiting = SessionWait(
                 client: client, sessions: reply.sessions.map(\.id), timeout: .seconds(timeout))

@@ -5,16 +5,16 @@ import WaybillModel
 
 struct SessionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "session", abstract: "Download sessions: list, show, watch, cancel, rerun, purge.",
+        commandName: "session", abstract: "Download sessions: list, show, watch, cancel, retry, rerun, purge.",
         discussion: """
             A session is one run of one job, with one delivery for each store. Name it by its id or its number alone.
 
             A delivery goes Available, Requested, Downloaded, Applied. DownloadFailed and ApplyFailed are tried \
-            again by themselves; Suspended waits for rerun or cancel; Superseded was covered by a later session.
+            again by themselves; Suspended waits for retry or cancel; Superseded was covered by a later session.
             """,
         subcommands: [
             SessionListCommand.self, SessionShowCommand.self, SessionWatchCommand.self, SessionCancelCommand.self,
-            SessionRerunCommand.self, SessionPurgeCommand.self,
+            SessionRetryCommand.self, SessionRerunCommand.self, SessionPurgeCommand.self,
         ])
 
     @OptionGroup var hub: HubOption
@@ -170,8 +170,8 @@ struct SessionRerunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rerun", abstract: "Offer a session once more to stores that have not applied it.",
         discussion: """
-            For suspended, failed and canceled deliveries, once the cause is gone. The exit status is 3 when some \
-            stores cannot run it again, and 1 when none can.
+            A new run, for canceled deliveries above all; what was suspended goes on with 'session retry'. The exit \
+            status is 3 when some stores cannot run it again, and 1 when none can.
 
             EXAMPLES
               waybill session rerun 42

@@ -83,7 +83,8 @@ struct AgentAtWork {
             .letter(
                 .welcome(
                     HubLetter.Welcome(
-                        hubRun: hubRun, hubTime: hubTime ?? now, offers: offers, cancels: cancels, helloSeconds: helloSeconds))))
+                        hubRun: hubRun, hubTime: hubTime ?? now, offers: offers, cancels: cancels,
+                        helloSeconds: helloSeconds))))
     }
 
     @discardableResult

@@ -113,7 +113,7 @@ extension Conversation {
             let random = chance.next()
             batch.begins.append { $0.create(job: job, isFull: false, stores: [store], random: random) }
         case .log(let text, _): note("  hub: \(text)")
-        case .answerCancel, .answerRerun: break
+        case .answerCancel, .answerRerun, .answerRetry: break
         }
     }
 
@@ -175,9 +175,14 @@ extension Conversation {
             for delivery in deliveries(of: session, stores, batch.unwritten) {
                 withDesk(of: delivery.store, &batch) { $0.step(.rerun(delivery), now: time) }
             }
+        case .retry(let session):
+            for delivery in deliveries(of: session, nil, batch.unwritten) {
+                withDesk(of: delivery.store, &batch) { $0.step(.retry(delivery), now: time) }
+            }
         }
     }
 
+    /// Deliveries of the session at some stores, as they will be.
     private func deliveries(of session: SessionID, _ stores: [StoreID]?, _ unwritten: Unwritten) -> [Delivery] {
         let stored = (database.deliveries[session] ?? [:]).values.sorted { $0.store < $1.store }
         return unwritten.deliveries(of: session, over: stored).filter { stores?.contains($0.store) ?? true }

@@ -18,7 +18,8 @@ extension Conversation {
         case 35..<40: publish(job, isFull: true, stores: chance.happens(0.5) ? [agent.store] : nil)
         case 40..<45: publish(job, stores: [agent.store])
         case 45..<60: cancelSomething(agent)
-        case 60..<70: rerunSomething(agent)
+        case 60..<66: rerunSomething(agent)
+        case 66..<70: retrySomething()
         case 70..<75: killHub()
         case 75..<81: kill(agent)
         case 81..<86: restore(agent)
@@ -46,6 +47,12 @@ extension Conversation {
         let stores = chance.happens(0.4) ? [agent.store] : chosen
         note("rerun \(session) for \(stores)")
         post(.rerun(session, stores: stores))
+    }
+
+    private func retrySomething() {
+        guard let session = recentSession() else { return }
+        note("retry \(session)")
+        post(.retry(session))
     }
 
     /// A backup of the store's database is put in place of it.

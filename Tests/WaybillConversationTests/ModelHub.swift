@@ -79,6 +79,7 @@ enum HubOrder {
     case prepared(SessionID, StoreID, Preparation, HubDatabase.Package?)
     case cancel(SessionID, stores: [StoreID]?)
     case rerun(SessionID, stores: [StoreID])
+    case retry(SessionID)
 }
 
 enum PublisherTask {

@@ -151,7 +151,9 @@ import WaybillSessions
         }
         #expect(delivery.status == .suspended)
         #expect(!delivery.isOnOffer && delivery.isOpen)
-        #expect(delivery.message == "the digest is wrong (tried 3 times; rerun the session to try again)")
+        #expect(
+            delivery.message
+                == "the digest is wrong (tried 3 times; when the cause is gone: waybill session retry 7 --store S1)")
     }
 
     @Test func failuresThatWaitingCanHealNeverSuspend() throws {

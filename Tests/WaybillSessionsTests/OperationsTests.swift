@@ -61,6 +61,9 @@ import WaybillSessions
                     session: session.id, store: store, job: job, version: Version(epoch: 2, number: 8), package: package
                 )
                 delivery.isGranted = true
+                delivery.tryCount = 0
+                delivery.forgivenAttempts = 4
+                delivery.ignoresWindow = true
                 delivery.cancelAskedAt = now
                 delivery.cancelReason = "typo"
                 delivery.supersededBy = SessionID("9-0123456789ab")

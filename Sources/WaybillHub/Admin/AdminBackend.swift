@@ -28,6 +28,8 @@ public protocol AdminBackend: Sendable {
     /// Calls deliveries off and returns without waiting for the stores' answers.
     func cancel(_ session: SessionReference, _ request: CancelRequest) async throws -> CancelReply
     func rerun(_ session: SessionReference, _ request: RerunRequest) async throws -> RerunReply
+    /// Gives suspended deliveries their tries anew.
+    func retry(_ session: SessionReference, _ request: RetryRequest) async throws -> RetryReply
     func purge(_ request: PurgeRequest) async throws -> PurgeReply
     /// Creates the sessions and returns; they may still be `Started`.
     func publish(_ request: PublishRequest) async throws -> PublishReply

@@ -67,6 +67,7 @@ public struct Desk: Sendable {
         case .prepared(let session, let outcome): prepared(session, outcome, now: now, &effects)
         case .cancel(let delivery, let reason): cancel(delivery, reason: reason, now: now, &effects)
         case .rerun(let delivery): rerun(delivery, now: now, &effects)
+        case .retry(let delivery): retry(delivery, now: now, &effects)
         case .unreachable(let routing):
             if peer?.routing == routing { peer = nil }
         case .recordChanged(let record): recordChanged(record, &effects)
@@ -112,6 +113,8 @@ public enum DeskEvent: Sendable {
     case prepared(SessionID, Preparation)
     case cancel(Delivery, reason: String)
     case rerun(Delivery)
+    /// Try a suspended delivery again.
+    case retry(Delivery)
     /// A message could not be delivered: the connection is gone.
     case unreachable(routing: [UInt8])
     /// Enrolled, retired or added anew.
@@ -144,6 +147,8 @@ public enum DeskEffect: Sendable, Hashable {
     case answerCancel(CancelAnswer)
     /// nil: accepted; else why not.
     case answerRerun(refusal: String?)
+    /// The same for a retry.
+    case answerRetry(refusal: String?)
     /// For the hub's log; `isProblem` above routine.
     case log(String, isProblem: Bool)
 }

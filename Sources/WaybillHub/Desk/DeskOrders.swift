@@ -73,6 +73,29 @@ extension Desk {
         }
     }
 
+    mutating func retry(_ given: Delivery, now: Timestamp, _ effects: inout [DeskEffect]) {
+        var delivery = deliveries[given.session] ?? given
+        if let refusal = retryRefusal(delivery) {
+            effects.append(.answerRetry(refusal: refusal))
+            return
+        }
+        delivery.retry()
+        deliveries[delivery.session] = delivery
+        effects.append(.saveDelivery(delivery))
+        effects.append(.answerRetry(refusal: nil))
+        welcome(now: now, &effects)
+    }
+
+    private func retryRefusal(_ delivery: Delivery) -> String? {
+        switch delivery.status {
+        case .suspended: rerunRefusal(delivery)
+        case .downloadFailed, .applyFailed: "it is \(delivery.status.rawValue) and tried again by itself"
+        case .available, .requested, .downloaded: "it is \(delivery.status.rawValue) and on its way already"
+        case .applied, .canceled, .superseded, .noData:
+            "it is \(delivery.status.rawValue), not Suspended; rerun the session or publish instead"
+        }
+    }
+
     /// A rerun never takes a store back: what is newer, applied or on its way, stands.
     private func rerunRefusal(_ delivery: Delivery) -> String? {
         if delivery.isOnOffer { return "it is \(delivery.status.rawValue) and on its way already" }

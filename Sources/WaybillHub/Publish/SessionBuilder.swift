@@ -73,7 +73,7 @@ final class SessionBuilder {
         var work = SessionWork(noData: plan.noData)
         var remaining = plan.packages
         // What is on its way with the very same rows is left to arrive; replacing it would only cost the line.
-        let pending = session.request.isFull ? [:] : try pendingBases(of: session, targets)
+        let pending = session.request.isFull || session.request.isUrgent ? [:] : try pendingBases(of: session, targets)
         if !pending.isEmpty {
             let onTheirWay = try rows.plan(
                 job, at: derivation, for: pending.map { PlanTarget(store: $0.key, base: $0.value.base) })
@@ -83,7 +83,7 @@ final class SessionBuilder {
         for package in remaining {
             try makePackages(package, job: job, derivation: derivation, session: session, targets, &work)
         }
-        finish(&session, work, targets)
+        finish(&session, work, targets, tryCount: job.tryCount)
     }
 
     /// One package for each plan; more only when its stores stand at more watermarks than one manifest may name.
@@ -139,7 +139,9 @@ final class SessionBuilder {
             session: session.id, package: package, manifest: sealed.manifestBytes, signature: sealed.signature)
     }
 
-    private func finish(_ session: inout SessionRecord, _ work: SessionWork, _ targets: [SessionTarget]) {
+    private func finish(
+        _ session: inout SessionRecord, _ work: SessionWork, _ targets: [SessionTarget], tryCount: Int
+    ) {
         session.rows = work.sealed.reduce(0) { $0 + $1.package.rows }
         session.bytes = work.sealed.reduce(0) { $0 + $1.package.bytes }
         session.kind = !work.sealed.isEmpty && work.sealed.allSatisfy { $0.package.kind == .full } ? .full : .delta
@@ -152,7 +154,9 @@ final class SessionBuilder {
             for target in targets {
                 var delivery = Delivery(
                     session: session.id, store: target.store, job: session.job, version: session.version,
-                    package: work.packages[target.store], isNoData: work.packages[target.store] == nil)
+                    package: work.packages[target.store], isNoData: work.packages[target.store] == nil,
+                    tryCount: tryCount)
+                delivery.ignoresWindow = session.request.isUrgent
                 if let other = work.covered[target.store] { delivery.note = "on its way in session \(other)" }
                 deliveries.append(delivery)
             }

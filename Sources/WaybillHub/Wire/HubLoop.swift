@@ -129,6 +129,7 @@ enum HubOrder: Sendable {
     case prepared(SessionID, StoreID, Preparation, SealedRecord?)
     case cancel(SessionID, stores: [StoreID]?, reason: String, reply: @Sendable ([StoreID: CancelAnswer]) -> Void)
     case rerun(SessionID, stores: [StoreID]?, reply: @Sendable ([StoreID: String?]) -> Void)
+    case retry(SessionID, stores: [StoreID]?, reply: @Sendable ([StoreID: String?]) -> Void)
     /// The store's record in `hub.db` has changed.
     case storeChanged(StoreID)
     case contacts(reply: @Sendable ([StoreID: Contact]) -> Void)

@@ -148,7 +148,7 @@ struct HubTurn: ~Copyable {
         case .catchUp(let job) where parts.jobs.known.job(job) != nil: batch.catchUps.append((job, store))
         case .catchUp: break
         case .log(let text, let isProblem): parts.logger.log(level: isProblem ? .warning : .info, "\(text)")
-        case .answerCancel, .answerRerun: break  // taken by whoever gave the order
+        case .answerCancel, .answerRerun, .answerRetry: break  // taken by whoever gave the order
         }
     }
 
@@ -253,6 +253,16 @@ struct HubTurn: ~Copyable {
                     record.status = .available
                     record.message = ""
                     try record.save(in: db)
+                }
+            }
+            batch.replies.append { [refusals] in reply(refusals) }
+        case .retry(let session, let stores, let reply):
+            var refusals: [StoreID: String?] = [:]
+            for delivery in deliveries(of: session, stores, batch.unwritten) {
+                withDesk(of: delivery.store, &batch) { desk in
+                    let effects = desk.step(.retry(delivery), now: now)
+                    for case .answerRetry(let refusal) in effects { refusals[delivery.store] = refusal }
+                    return effects
                 }
             }
             batch.replies.append { [refusals] in reply(refusals) }

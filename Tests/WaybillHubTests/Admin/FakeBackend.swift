@@ -19,6 +19,7 @@ actor FakeBackend: AdminBackend {
     private(set) var published: [PublishRequest] = []
     private(set) var canceled: [CancelRequest] = []
     private(set) var filters: [SessionFilter] = []
+    private(set) var retried: [RetryRequest] = []
     private(set) var purged: [Int64] = []
     /// Asked for how often; the second look finds the cancel answered.
     private var looksAtFirst = 0
@@ -72,6 +73,22 @@ actor FakeBackend: AdminBackend {
 
     func rerun(_ session: SessionReference, _ request: RerunRequest) async throws -> RerunReply {
         throw AdminError.conflict("session \(try id(session)) is applied at every store")
+    }
+
+    /// The second session is suspended at S2, the first nowhere.
+    func retry(_ session: SessionReference, _ request: RetryRequest) async throws -> RetryReply {
+        retried.append(request)
+        let id = try id(session)
+        let stores = ["S1", "S2"].compactMap(StoreID.init).filter {
+            request.stores.isEmpty || request.stores.contains($0)
+        }
+        return RetryReply(
+            session: id,
+            stores: stores.map { store in
+                let isSuspended = id == FakeBackend.second && store.rawValue == "S2"
+                return .init(
+                    store: store, accepted: isSuspended, message: isSuspended ? "offered again" : "it is Applied")
+            })
     }
 
     func purge(_ request: PurgeRequest) async throws -> PurgeReply {

@@ -28,6 +28,7 @@ import Yams
         ("GET", "/v1/status", "", "HubStatus"), ("GET", "/v1/sessions", "", "[SessionSummary]"),
         ("GET", "/v1/sessions/1", "", "SessionDetail"), ("GET", "/v1/sessions/1/summary", "", "SessionSummary"),
         ("POST", "/v1/sessions/1/cancel", "{}", "CancelReply"), ("POST", "/v1/sessions/1/rerun", "{}", "ErrorReply"),
+        ("POST", "/v1/sessions/1/retry", "{}", "RetryReply"),
         ("POST", "/v1/purge", #"{"older_than_seconds": 1}"#, "PurgeReply"),
         ("POST", "/v1/publish", "{}", "PublishReply"),
         ("GET", "/v1/stores", "", "[StoreSummary]"), ("GET", "/v1/stores/S1", "", "StoreDetail"),

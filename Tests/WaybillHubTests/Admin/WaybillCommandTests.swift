@@ -45,6 +45,18 @@ import WaybillModel
         }
     }
 
+    @Test func aRetryTellsByItsStatusWhereItIsNotPossible() async throws {
+        try await RunningAdminServer.with { server in
+            let some = try await waybill("--hub", server.home, "session", "retry", "2")
+            #expect(some.status == 3)
+            #expect(some.out.contains("tries again"))
+            #expect(some.out.contains("it is Applied"))
+            #expect(try await waybill("--hub", server.home, "session", "retry", "2", "--store", "S2").status == 0)
+            #expect(try await waybill("--hub", server.home, "session", "retry", "1").status == 1)
+            #expect(await server.backend.retried.map { $0.stores.map(\.rawValue) } == [[], ["S2"], []])
+        }
+    }
+
     @Test func publishPrintsIdJobAndStatusOnceBuilt() async throws {
         try await RunningAdminServer.with { server in
             let run = try await waybill("--hub", server.home, "publish", "prices", "--full", "--store", "S1", "--json")

@@ -157,5 +157,9 @@ extension [DeskEffect] {
     var rerunAnswers: [String?] {
         compactMap { if case .answerRerun(let refusal) = $0 { .some(refusal) } else { nil } }
     }
+    /// The same for a retry.
+    var retryAnswers: [String?] {
+        compactMap { if case .answerRetry(let refusal) = $0 { .some(refusal) } else { nil } }
+    }
     var problems: [String] { compactMap { if case .log(let text, true) = $0 { text } else { nil } } }
 }
