@@ -58,9 +58,10 @@ public final class Hub: Service {
         parts = HubParts(
             home: home, configuration: configuration, context: context, gatekeeper: gatekeeper, curveKeys: curveKeys,
             operations: operations, clock: clock, hubRun: UInt64.random(in: .min ... .max), publisher: queue,
-            jobs: jobs,
+            jobs: jobs, rules: DeliveryRules.of(jobs.known.jobs),
             logger: logger)
         wire = try HubLoop(parts: parts)
+        jobs.observe { [wire] set in wire.post(.rules(DeliveryRules.of(set.jobs))) }
         publisher = Publisher(
             home: home, operations: operations, signingKey: signingKey, queue: queue, clock: clock,
             jobs: jobs, logger: logger)

@@ -101,10 +101,15 @@ extension HubBackend {
             isFull: request.full, stores: request.stores.isEmpty ? nil : request.stores.map(\.rawValue),
             isUrgent: request.now)
         return try await onOwnThread {
-            PublishReply(
-                sessions: try jobs.map { job in
-                    let id = try publisher.publish(job, sessionRequest)
-                    return PublishReply.Session(id: id, job: job, status: SessionStatus.started.rawValue)
+            // Built in the order in which stores shall apply them, and answered in the order asked for.
+            let rules = DeliveryRules.of(jobList)
+            let inOrder = jobs.enumerated().sorted {
+                (rules.rank(of: $0.element), $0.offset) < (rules.rank(of: $1.element), $1.offset)
+            }
+            let begun = try inOrder.map { (place: $0.offset, id: try publisher.publish($0.element, sessionRequest)) }
+            return PublishReply(
+                sessions: begun.sorted { $0.place < $1.place }.map {
+                    .init(id: $0.id, job: jobs[$0.place], status: SessionStatus.started.rawValue)
                 })
         }
     }

@@ -138,10 +138,12 @@ enum OperationsSchema {
         }
         migrator.registerMigration("order, retry and windows of deliveries") { db in
             // former_id: the name before the building was taken up again by another process.
+            try db.execute(sql: "ALTER TABLE session ADD COLUMN former_id TEXT")
+        }
+        migrator.registerMigration("tries and windows of deliveries") { db in
             // try_count: the job's when the delivery was made; 0 for no limit.
             try db.execute(
                 sql: """
-                    ALTER TABLE session ADD COLUMN former_id TEXT;
                     ALTER TABLE delivery ADD COLUMN try_count INTEGER NOT NULL DEFAULT 3;
                     ALTER TABLE delivery ADD COLUMN forgiven_attempts INTEGER NOT NULL DEFAULT 0;
                     ALTER TABLE delivery ADD COLUMN ignores_window INTEGER NOT NULL DEFAULT 0;

@@ -3,6 +3,8 @@ import SwiftProtobuf
 import WaybillModel
 
 extension AgentLetter {
+    /// Minutes that a wall clock may be away from UTC.
+    static let utcOffsetMax = 18 * 60
     /// Watermarks in one hello: a hub has tens of jobs, not thousands.
     static let watermarksMax = 1024
 
@@ -86,8 +88,10 @@ extension HubLetter {
                 wire.job = offer.job.rawValue
                 wire.bytes = offer.bytes
                 wire.attempt = Int32(clamping: offer.attempt)
+                wire.follows = offer.follows.map(\.rawValue)
                 return wire
             }
+            wire.welcome.held = welcome.held.map(WireHeld.init)
             wire.welcome.cancels = welcome.cancels.map(WireCancel.init)
         case .grant(let grant):
             wire.grant.session = grant.session.rawValue
@@ -165,7 +169,9 @@ extension HubLetter {
 
 extension HubLetter.Welcome {
     init(checking wire: WireWelcome) throws(LetterFault) {
-        guard wire.offers.count <= HubLetter.offersMax, wire.cancels.count <= HubLetter.offersMax else {
+        guard wire.offers.count <= HubLetter.offersMax, wire.cancels.count <= HubLetter.offersMax,
+            wire.held.count <= HubLetter.offersMax
+        else {
             throw LetterFault("too many offers in one message")
         }
         hubRun = wire.hubRun
@@ -177,10 +183,30 @@ extension HubLetter.Welcome {
             offers.append(
                 HubLetter.Offer(
                     session: try checkedSession(offer.session), run: try checkedCount(offer.run, "run"), job: job,
-                    bytes: max(0, offer.bytes), attempt: try checkedCount(offer.attempt, "attempt")))
+                    bytes: max(0, offer.bytes), attempt: try checkedCount(offer.attempt, "attempt"),
+                    // A name that is none cannot be on offer.
+                    follows: offer.follows.prefix(HubLetter.offersMax).compactMap(JobID.init)))
         }
         cancels = []
         for cancel in wire.cancels { cancels.append(try HubLetter.CancelOrder(checking: cancel)) }
+        held = []
+        for wire in wire.held { held.append(try HubLetter.Held(checking: wire)) }
+    }
+}
+
+extension HubLetter.Held {
+    init(checking wire: WireHeld) throws(LetterFault) {
+        guard let job = JobID(wire.job) else { throw LetterFault("the job of a held session is not a name") }
+        self.init(session: try checkedSession(wire.session), run: try checkedCount(wire.run, "run"), job: job)
+    }
+}
+
+extension WireHeld {
+    init(_ held: HubLetter.Held) {
+        self.init()
+        session = held.session.rawValue
+        run = Int32(clamping: held.run)
+        job = held.job.rawValue
     }
 }
 
@@ -212,6 +238,7 @@ extension WireHello {
             self.progress.bytesDone = progress.bytesDone
             self.progress.bytesTotal = progress.bytesTotal
         }
+        if let offset = hello.utcOffsetMinutes { utcOffsetMinutes = Int32(clamping: offset) }
     }
 }
 
@@ -230,6 +257,10 @@ extension AgentLetter.Hello {
             progress = AgentLetter.Progress(
                 session: try checkedSession(wire.progress.session), bytesDone: max(0, wire.progress.bytesDone),
                 bytesTotal: max(0, wire.progress.bytesTotal))
+        }
+        // No place on earth is further from UTC; a clock that says so is not believed.
+        if wire.hasUtcOffsetMinutes, abs(Int(wire.utcOffsetMinutes)) <= AgentLetter.utcOffsetMax {
+            utcOffsetMinutes = Int(wire.utcOffsetMinutes)
         }
     }
 }

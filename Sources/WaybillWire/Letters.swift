@@ -49,15 +49,20 @@ public struct AgentLetter: Hashable, Sendable {
         public var watermarks: [JobID: Watermark]
         public var freeBytes: Int64
         public var progress: Progress?
+        /// Minutes that the store's wall clock is ahead of UTC; nil when the agent does not tell.
+        public var utcOffsetMinutes: Int?
 
         public init(
-            agentVersion: String, sequence: Int64, watermarks: [JobID: Watermark], freeBytes: Int64, progress: Progress?
+            agentVersion: String, sequence: Int64, watermarks: [JobID: Watermark], freeBytes: Int64,
+            progress: Progress?,
+            utcOffsetMinutes: Int? = nil
         ) {
             self.agentVersion = agentVersion
             self.sequence = sequence
             self.watermarks = watermarks
             self.freeBytes = freeBytes
             self.progress = progress
+            self.utcOffsetMinutes = utcOffsetMinutes
         }
     }
 
@@ -100,13 +105,19 @@ public enum HubLetter: Hashable, Sendable {
         public var offers: [Offer]
         public var cancels: [CancelOrder]
         public var helloSeconds: Int
+        /// Deliveries that wait for their window: what is stored of them is worth keeping.
+        public var held: [Held]
 
-        public init(hubRun: UInt64, hubTime: Timestamp, offers: [Offer], cancels: [CancelOrder], helloSeconds: Int) {
+        public init(
+            hubRun: UInt64, hubTime: Timestamp, offers: [Offer], cancels: [CancelOrder], helloSeconds: Int,
+            held: [Held] = []
+        ) {
             self.hubRun = hubRun
             self.hubTime = hubTime
             self.offers = offers
             self.cancels = cancels
             self.helloSeconds = helloSeconds
+            self.held = held
         }
     }
 
@@ -119,13 +130,31 @@ public enum HubLetter: Hashable, Sendable {
         public var bytes: Int64
         /// The number of the attempt to make: 1, or one more than the last one that failed.
         public var attempt: Int
+        /// Jobs that are to be applied before this one, when they are on offer too.
+        public var follows: [JobID]
 
-        public init(session: SessionID, run: Int, job: JobID, bytes: Int64, attempt: Int) {
+        public init(
+            session: SessionID, run: Int, job: JobID, bytes: Int64, attempt: Int, follows: [JobID] = []
+        ) {
             self.session = session
             self.run = run
             self.job = job
             self.bytes = bytes
             self.attempt = attempt
+            self.follows = follows
+        }
+    }
+
+    /// A run of a session that the store may not have now, but later.
+    public struct Held: Hashable, Sendable {
+        public var session: SessionID
+        public var run: Int
+        public var job: JobID
+
+        public init(session: SessionID, run: Int, job: JobID) {
+            self.session = session
+            self.run = run
+            self.job = job
         }
     }
 

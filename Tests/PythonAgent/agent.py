@@ -230,6 +230,7 @@ class Agent:
             sequence=self.store.sequence(),
             watermarks=self.store.watermarks(),
             free_bytes=shutil.disk_usage(self.home).free,
+            utc_offset_minutes=time.localtime().tm_gmtoff // 60,
         )
         if self.package and self.package.manifest:
             m = self.package.manifest
@@ -258,7 +259,8 @@ class Agent:
                 self.answer(o)
         p = self.package
         if p and (p.session, p.run) not in {(o.session, o.run) for o in self.offers}:
-            self.drop(f"session {p.session} is no longer offered")
+            is_held = (p.session, p.run) in {(h.session, h.run) for h in welcome.held}
+            self.drop(f"session {p.session} is not offered now", delete=not is_held)
         self.is_settled = all(self.store.outcome(o.session, o.run) for o in self.offers)
 
     def on_refused(self, refused):
@@ -339,9 +341,12 @@ class Agent:
     def choose(self):
         if self.package or not self.sockets:
             return
-        for o in self.offers:
+        todo = [o for o in self.offers if not self.store.outcome(o.session, o.run)]
+        before = {o.job for o in todo if o.attempt <= 3}
+        free = [o for o in todo if not before & set(o.follows) - {o.job}]
+        for o in free or todo:
             ready = self.back_off.get((o.session, o.run), 0) <= time.monotonic()
-            if ready and not self.store.outcome(o.session, o.run):
+            if ready:
                 self.package = Package(o, max(o.attempt, self.store.attempt(o.session, o.run)))
                 return self.ask()
 

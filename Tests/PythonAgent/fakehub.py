@@ -90,6 +90,7 @@ class FakeHub:
         self.public, self.secret = zmq.curve_keypair()
         self.enrolled = self.code_used_by = None
         self.offers = {}  # session -> (BuiltPackage, run)
+        self.follows, self.held = {}, set()  # job -> jobs before it; sessions that wait for their window
         self.cancels, self.hub_run, self.hello_seconds = [], 1, 30
         self.messages = []  # every AgentMessage, in the order of arrival
         self.attempt = 1  # named by every offer
@@ -189,8 +190,21 @@ class FakeHub:
                 hello_seconds=self.hello_seconds,
                 cancels=self.cancels,
                 offers=[
-                    wire.Offer(session=p.session, run=run, job=p.job, bytes=len(p.data), attempt=self.attempt)
+                    wire.Offer(
+                        session=p.session,
+                        run=run,
+                        job=p.job,
+                        bytes=len(p.data),
+                        attempt=self.attempt,
+                        follows=self.follows.get(p.job, []),
+                    )
                     for p, run in self.offers.values()
+                    if p.session not in self.held
+                ],
+                held=[
+                    wire.Held(session=p.session, run=run, job=p.job)
+                    for p, run in self.offers.values()
+                    if p.session in self.held
                 ],
             )
         )

@@ -324,6 +324,32 @@ class AgentTests(unittest.TestCase):
         self.assertEqual((counters[0] < counters[-1], counters), (True, sorted(counters)))
         self.assertEqual(self.rows("SELECT count(*) FROM price"), [(5000,)])
 
+    def test_a_job_is_applied_after_those_that_it_follows(self):
+        self.hub.follows = {"prices": ["groups"]}
+        self.hub.offer(full(count=5, session="1-00000000000a"))
+        self.hub.offer(BuiltPackage("2-00000000000b", "groups", 3, [table("g", "id INTEGER", "id")], {"g": [(1,)]}))
+        self.run_until_applied("prices", "groups")
+        applied = [r.job for r in self.hub.reports if r.outcome == wire.APPLIED]
+        self.assertEqual(list(dict.fromkeys(applied)), ["groups", "prices"])
+
+    def test_what_waits_for_its_window_keeps_what_is_stored(self):
+        package = full()
+        self.hub.chunks_max = 3
+        self.hub.offer(package)
+        self.start()
+        self.wait("stuck", lambda: self.hub.chunks_max == 0)
+        self.hub.held.add(package.session)
+        before = len(self.hub.bodies("hello"))
+        self.hub.announce()
+        self.wait("greeted", lambda: len(self.hub.bodies("hello")) > before)
+        self.hub.chunks_max = None
+        asked = len(self.hub.bodies("chunk_request"))
+        self.hub.held.clear()
+        self.hub.announce()
+        self.wait("applied", lambda: self.hub.outcomes() == ["DOWNLOADED", "APPLIED"])
+        later = {r.index for r in self.hub.bodies("chunk_request")[asked:]}
+        self.assertEqual(len(package.chunks) - len(later), 3, "three chunks were there already")
+
     def test_a_restarted_hub_is_asked_again_before_anything_is_applied(self):
         self.hub.chunks_max = 3
         self.hub.offer(full())

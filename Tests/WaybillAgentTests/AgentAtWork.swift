@@ -77,14 +77,14 @@ struct AgentAtWork {
     @discardableResult
     mutating func welcome(
         _ offers: [HubLetter.Offer] = [], cancels: [HubLetter.CancelOrder] = [], hubRun: UInt64 = 7,
-        helloSeconds: Int = 30, at hubTime: Timestamp? = nil
+        helloSeconds: Int = 30, at hubTime: Timestamp? = nil, held: [HubLetter.Held] = []
     ) -> [AgentEffect] {
         step(
             .letter(
                 .welcome(
                     HubLetter.Welcome(
                         hubRun: hubRun, hubTime: hubTime ?? now, offers: offers, cancels: cancels,
-                        helloSeconds: helloSeconds))))
+                        helloSeconds: helloSeconds, held: held))))
     }
 
     @discardableResult

@@ -36,6 +36,7 @@ public struct AgentCore: Sendable {
     var jitter: SplitMix
     var freeBytes: Int64 = 0
     var isDownloadWindowOpen = true
+    var utcOffsetMinutes: Int?
 
     public init(store: StoreID, settings: AgentSettings, stored: StoredState) {
         self.store = store
@@ -99,6 +100,7 @@ public struct AgentCore: Sendable {
         case .tick(let surroundings):
             freeBytes = surroundings.freeBytes
             isDownloadWindowOpen = surroundings.isDownloadWindowOpen
+            utcOffsetMinutes = surroundings.utcOffsetMinutes
         }
         proceed(now: now, &effects)
         return effects
@@ -152,10 +154,13 @@ public struct StoredState: Hashable, Sendable {
 public struct Surroundings: Hashable, Sendable {
     public var freeBytes: Int64
     public var isDownloadWindowOpen: Bool
+    /// How far the wall clock is ahead of UTC, now; it changes with daylight saving.
+    public var utcOffsetMinutes: Int?
 
-    public init(freeBytes: Int64, isDownloadWindowOpen: Bool) {
+    public init(freeBytes: Int64, isDownloadWindowOpen: Bool, utcOffsetMinutes: Int? = nil) {
         self.freeBytes = freeBytes
         self.isDownloadWindowOpen = isDownloadWindowOpen
+        self.utcOffsetMinutes = utcOffsetMinutes
     }
 }
 

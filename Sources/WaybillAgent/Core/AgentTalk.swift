@@ -99,7 +99,10 @@ extension AgentCore {
         }
         for order in welcome.cancels { cancel(order, &effects) }
         guard let task, task.phase != .applying else { return }
-        if !offers.contains(where: { $0.session == task.offer.session && $0.run == task.offer.run }) {
+        if welcome.held.contains(where: { RunName($0.session, $0.run) == task.name }) {
+            effects.append(.log("session \(task.offer.session) waits for its window", isProblem: false))
+            drop(discarding: false, &effects)
+        } else if !offers.contains(where: { RunName($0.session, $0.run) == task.name }) {
             effects.append(.log("session \(task.offer.session) is no longer on offer; dropped", isProblem: false))
             drop(discarding: true, &effects)
         }
@@ -159,7 +162,7 @@ extension AgentCore {
         }
         let hello = AgentLetter.Hello(
             agentVersion: settings.agentVersion, sequence: stored.sequence, watermarks: stored.watermarks,
-            freeBytes: freeBytes, progress: progress)
+            freeBytes: freeBytes, progress: progress, utcOffsetMinutes: utcOffsetMinutes)
         effects.append(.send(letter(.hello(hello))))
     }
 

@@ -17,10 +17,25 @@ extension AgentCore {
         return offer.run == 1 && stored.watermarks[offer.job]?.session == offer.session
     }
 
+    /// Attempts after which a job no longer holds back those that follow it: it may fail for ever.
+    static let attemptsThatHoldBack = 3
+
+    /// Whether a job that comes before is on offer and still to be applied. What is not on offer holds nothing back: it
+    /// is suspended, called off or outside of its window, and nobody knows for how long.
+    private func isHeldBack(_ offer: HubLetter.Offer, by open: [HubLetter.Offer]) -> Bool {
+        open.contains {
+            $0.job != offer.job && offer.follows.contains($0.job) && $0.attempt <= AgentCore.attemptsThatHoldBack
+        }
+    }
+
     mutating func startNextTask(now: Timestamp, _ effects: inout [AgentEffect]) {
         guard task == nil, isDownloadWindowOpen else { return }
-        let ready = offers.first { offer in
-            (notBefore[RunName(offer.session, offer.run)].map { $0 <= now } ?? true) && !isEnded(offer)
+        let open = offers.filter { !isEnded($0) }
+        // Offers that all wait for one another are a hub's mistake, and must not stay where they are for ever.
+        let isCircle = open.allSatisfy { isHeldBack($0, by: open) }
+        let ready = open.first { offer in
+            (notBefore[RunName(offer.session, offer.run)].map { $0 <= now } ?? true)
+                && (isCircle || !isHeldBack(offer, by: open))
         }
         guard let offer = ready else { return }
         task = Task(offer: offer, phase: .requesting(now))

@@ -57,7 +57,8 @@ final class AgentTurn {
             let now = Calendar.current.dateComponents([.hour, .minute], from: Date())
             isOpen = window.contains((now.hour ?? 0) * 60 + (now.minute ?? 0))
         }
-        return Surroundings(freeBytes: free, isDownloadWindowOpen: isOpen)
+        let offset = TimeZone.autoupdatingCurrent.secondsFromGMT() / 60
+        return Surroundings(freeBytes: free, isDownloadWindowOpen: isOpen, utcOffsetMinutes: offset)
     }
 
     // MARK: hearing

@@ -20,13 +20,19 @@ public struct Desk: Sendable {
     /// Free bytes on the store's disk, as it said last; nil before it has.
     public internal(set) var freeBytes: Int64?
 
-    let settings: DeskSettings
+    /// How far the store's wall clock is ahead of UTC, as it said last; nil before it has.
+    public internal(set) var utcOffsetMinutes: Int?
+    /// The same of the hub's own, now: it changes with daylight saving. Set by whoever drives the desk.
+    public var hubUTCOffsetMinutes = 0
+    public var settings: DeskSettings
     /// Packages the store may fetch since this hub started.
     var granted: Set<PackageID> = []
     /// Deliveries for which a fitting package has been asked for, and from where it shall lead.
     var preparing: [SessionID: Start] = [:]
     /// The same of packages that have been made.
     var made: [SessionID: Start] = [:]
+    /// Deliveries whose package could not be made; asked for again at each hello.
+    var unprepared: Set<SessionID> = []
     /// Lives that were turned away lately, and when last.
     var regressions: [(life: Incarnation, at: Timestamp)] = []
     var contactSavedAt: Timestamp?
@@ -73,6 +79,7 @@ public struct Desk: Sendable {
         case .recordChanged(let record): recordChanged(record, &effects)
         }
         deliveries = deliveries.filter { $0.value.isOpen }
+        unprepared = unprepared.filter { deliveries[$0] != nil }
         return effects
     }
 
@@ -84,17 +91,22 @@ public struct Desk: Sendable {
 }
 
 /// What a desk needs to know of the hub.
-public struct DeskSettings: Hashable, Sendable {
+public struct DeskSettings: Sendable {
     /// Drawn at each start of the hub; tells agents that earlier grants are void.
     public var hubRun: UInt64
     public var helloSeconds: Int
     /// Silence after which a store counts as offline.
     public var offlineAfterMilliseconds: Int64
+    /// Order and windows, by job; none for a job that has neither.
+    public var rules: [JobID: DeliveryRules]
 
-    public init(hubRun: UInt64, helloSeconds: Int, offlineAfterMilliseconds: Int64) {
+    public init(
+        hubRun: UInt64, helloSeconds: Int, offlineAfterMilliseconds: Int64, rules: [JobID: DeliveryRules] = [:]
+    ) {
         self.hubRun = hubRun
         self.helloSeconds = helloSeconds
         self.offlineAfterMilliseconds = offlineAfterMilliseconds
+        self.rules = rules
     }
 
     /// Contact times are written at most this often; the newest is in memory.

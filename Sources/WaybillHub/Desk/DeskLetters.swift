@@ -81,6 +81,7 @@ extension Desk {
     private mutating func greet(_ hello: AgentLetter.Hello, now: Timestamp, _ effects: inout [DeskEffect]) {
         progress = hello.progress
         freeBytes = hello.freeBytes
+        utcOffsetMinutes = hello.utcOffsetMinutes
         if record.agentVersion != hello.agentVersion {
             record.agentVersion = hello.agentVersion
             saveContact(now, &effects)
@@ -154,24 +155,18 @@ extension Desk {
     /// Tells the store, if it is connected, what there is for it; asks for packages where none fits.
     mutating func welcome(now: Timestamp, _ effects: inout [DeskEffect]) {
         guard let peer else { return }
-        var offers: [HubLetter.Offer] = []
-        for delivery in targets() {
-            guard let package = fittingPackage(of: delivery, &effects) else { continue }
-            offers.append(
-                HubLetter.Offer(
-                    session: delivery.session, run: delivery.run, job: delivery.job, bytes: package.bytes,
-                    attempt: delivery.nextAttempt))
-        }
+        let (offers, held) = choose(now: now, &effects)
         let cancels = deliveries.values.filter(\.awaitsCancelAnswer)
             .sorted { $0.session.number < $1.session.number }
             .map { HubLetter.CancelOrder(session: $0.session, job: $0.job, run: $0.run) }
         let welcome = HubLetter.Welcome(
             hubRun: settings.hubRun, hubTime: now, offers: offers, cancels: cancels,
-            helloSeconds: settings.helloSeconds)
+            helloSeconds: settings.helloSeconds, held: held)
         effects.append(.send(peer.routing, .welcome(welcome)))
     }
 
-    /// For each job the newest delivery the store may have and has not, oldest session first.
+    /// For each job the newest delivery the store may have and has not; each after those of the jobs that it follows,
+    /// else oldest session first.
     func targets() -> [Delivery] {
         var newest: [JobID: Delivery] = [:]
         for delivery in deliveries.values where delivery.isOnOffer {
@@ -181,10 +176,13 @@ extension Desk {
         return newest.values
             // A store that stands at the session has applied it; its report is under way. A rerun says otherwise.
             .filter { $0.run > 1 || positions[$0.job]?.session != $0.session }
-            .sorted { $0.session.number < $1.session.number }
+            .sorted {
+                (settings.rules.rank(of: $0.job), $0.session.number)
+                    < (settings.rules.rank(of: $1.job), $1.session.number)
+            }
     }
 
-    private mutating func fittingPackage(of delivery: Delivery, _ effects: inout [DeskEffect]) -> PackageRef? {
+    mutating func fittingPackage(of delivery: Delivery, _ effects: inout [DeskEffect]) -> PackageRef? {
         let start = Start(position: positions[delivery.job])
         if let package = delivery.package, package.fits(start.position),
             !hasNewer(than: delivery) || made[delivery.session] == start
@@ -224,6 +222,7 @@ extension Desk {
         guard delivery.run == run else { return refuse("run \(run) of the session is over") }
         guard delivery.isOnOffer else { return refuse("the session is \(delivery.status.rawValue) for this store") }
         guard targets().contains(where: { $0.session == session }) else { return refuse("a newer session is on offer") }
+        if let why = hold(on: delivery, now: now) { return refuse("the session \(why)") }
         guard let package = fittingPackage(of: delivery, &effects) else {
             return refuse("a package that fits the store is being made")
         }

@@ -5,7 +5,10 @@ import WaybillWire
 /// What the hub's own side wants of a store: a new session, a cancel, a rerun.
 extension Desk {
     /// Takes a new delivery in and lets it take the place of older ones that are still under way.
-    mutating func offer(_ delivery: Delivery, now: Timestamp, _ effects: inout [DeskEffect]) {
+    mutating func offer(_ given: Delivery, now: Timestamp, _ effects: inout [DeskEffect]) {
+        var delivery = given
+        // A store that is away has no say in it; people shall see all the same what it would wait for.
+        if !delivery.isNoData, let why = hold(on: delivery, now: now) { delivery.note = why }
         effects.append(.saveDelivery(delivery))
         guard !delivery.isNoData else { return }
         for older in deliveries.values.sorted(by: { $0.session.number < $1.session.number })
@@ -29,17 +32,21 @@ extension Desk {
             delivery.package = package
             delivery.note = ""
             made[session] = start
+            unprepared.remove(session)
         case .covered(let why):
             delivery.isNoData = true
             delivery.note = why
         case .failed(let why):
             // Shown, and tried again at the store's next hello.
             delivery.note = why
+            unprepared.insert(session)
             effects.append(.log("store \(record.id), session \(session): \(why)", isProblem: true))
         }
         deliveries[session] = delivery
         effects.append(.saveDelivery(delivery))
-        if case .package = outcome { welcome(now: now, &effects) }
+        // What follows may have waited for it. After a failure the next hello asks again, and no sooner.
+        if case .failed = outcome { return }
+        welcome(now: now, &effects)
     }
 
     mutating func cancel(_ given: Delivery, reason: String, now: Timestamp, _ effects: inout [DeskEffect]) {
@@ -125,6 +132,7 @@ extension Desk {
             granted = []
             made = [:]
             progress = nil
+            utcOffsetMinutes = nil
             positions = record.state == .active ? [:] : positions
         }
     }

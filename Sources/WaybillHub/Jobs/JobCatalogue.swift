@@ -15,6 +15,7 @@ final class JobCatalogue: Sendable {
     private struct State {
         var set: JobSet
         var stamps: [String: Stamp]
+        var observer: (@Sendable (JobSet) -> Void)?
     }
 
     /// Tells a changed file without reading it.
@@ -38,10 +39,15 @@ final class JobCatalogue: Sendable {
             guard let stamps = try? JobCatalogue.stamps(folder), stamps != state.stamps,
                 let set = try? JobCatalogue.read(folder, stamps)
             else { return state.set }
-            state = State(set: set, stamps: stamps)
+            state.set = set
+            state.stamps = stamps
+            state.observer?(set)
             return set
         }
     }
+
+    /// Has somebody told when the files have changed, by the thread that finds it.
+    func observe(_ observer: @escaping @Sendable (JobSet) -> Void) { state.withLock { $0.observer = observer } }
 
     /// Those of the last look, without another: for the wire's thread, which must not wait for a disk.
     var known: JobSet { state.withLock { $0.set } }

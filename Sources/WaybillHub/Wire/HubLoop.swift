@@ -100,6 +100,8 @@ struct HubParts: Sendable {
     var publisher: PublisherQueue
     /// The jobs there are.
     var jobs: JobCatalogue
+    /// What they say about order and windows, at the start.
+    var rules: [JobID: DeliveryRules]
     var logger: Logger
 
     var deskSettings: DeskSettings {
@@ -130,6 +132,8 @@ enum HubOrder: Sendable {
     case cancel(SessionID, stores: [StoreID]?, reason: String, reply: @Sendable ([StoreID: CancelAnswer]) -> Void)
     case rerun(SessionID, stores: [StoreID]?, reply: @Sendable ([StoreID: String?]) -> Void)
     case retry(SessionID, stores: [StoreID]?, reply: @Sendable ([StoreID: String?]) -> Void)
+    /// Jobs were read anew: their order and windows from now on.
+    case rules([JobID: DeliveryRules])
     /// The store's record in `hub.db` has changed.
     case storeChanged(StoreID)
     case contacts(reply: @Sendable ([StoreID: Contact]) -> Void)

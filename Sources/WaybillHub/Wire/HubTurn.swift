@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import Logging
 import WaybillDatabase
@@ -14,6 +15,10 @@ struct HubTurn: ~Copyable {
     var desks: [StoreID: Desk] = [:]
     var files: PackageFiles
     var keys: EnrolledKeys
+    /// What the jobs say about order and windows.
+    private var rules: [JobID: DeliveryRules]
+    /// Of the hub's wall clock in this turn.
+    private var utcOffsetMinutes = 0
     /// Orders of a turn that could not be written.
     private var unkept: [HubOrder] = []
 
@@ -21,6 +26,7 @@ struct HubTurn: ~Copyable {
         self.parts = parts
         self.sockets = sockets
         self.keys = keys
+        rules = parts.rules
         files = PackageFiles(home: parts.home)
     }
 
@@ -52,6 +58,7 @@ struct HubTurn: ~Copyable {
             let items = [sockets.agents.item(), sockets.enrolment.item()]
             _ = try Poller.wait(for: items, wakeUp: wakeUp, milliseconds: HubLimits.idleMilliseconds)
             orders += takeOrders()
+            utcOffsetMinutes = TimeZone.autoupdatingCurrent.secondsFromGMT() / 60
             for order in orders { obey(order, &batch) }
             var taken = 0
             while taken < HubLimits.batchMax, let message = try sockets.agents.receive() {
@@ -107,6 +114,8 @@ struct HubTurn: ~Copyable {
         of store: StoreID, _ batch: inout Batch, _ body: (inout Desk) throws -> [DeskEffect]
     ) rethrows {
         guard var desk = desks.removeValue(forKey: store) ?? load(store) else { return }
+        desk.settings.rules = rules
+        desk.hubUTCOffsetMinutes = utcOffsetMinutes
         let effects = try body(&desk)
         desks[store] = desk
         batch.touched.insert(store)
@@ -266,6 +275,7 @@ struct HubTurn: ~Copyable {
                 }
             }
             batch.replies.append { [refusals] in reply(refusals) }
+        case .rules(let rules): self.rules = rules
         case .storeChanged(let store): storeChanged(store, now: now, &batch)
         case .contacts(let reply):
             var contacts: [StoreID: HubOrder.Contact] = [:]

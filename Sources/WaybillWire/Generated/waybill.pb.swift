@@ -329,11 +329,22 @@ public nonisolated struct WireHello: Sendable {
   /// Clears the value of `progress`. Subsequent reads from it will return its default value.
   public mutating func clearProgress() {self._progress = nil}
 
+  /// Minutes that the store's wall clock is ahead of UTC, for windows by the store's time. Absent: the hub's clock counts.
+  public var utcOffsetMinutes: Int32 {
+    get {_utcOffsetMinutes ?? 0}
+    set {_utcOffsetMinutes = newValue}
+  }
+  /// Returns true if `utcOffsetMinutes` has been explicitly set.
+  public var hasUtcOffsetMinutes: Bool {self._utcOffsetMinutes != nil}
+  /// Clears the value of `utcOffsetMinutes`. Subsequent reads from it will return its default value.
+  public mutating func clearUtcOffsetMinutes() {self._utcOffsetMinutes = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _progress: WireProgress? = nil
+  fileprivate var _utcOffsetMinutes: Int32? = nil
 }
 
 public nonisolated struct WireProgress: Sendable {
@@ -608,7 +619,7 @@ public nonisolated struct WireWelcome: Sendable {
 
   public var hubTime: Int64 = 0
 
-  /// Sessions this store may ask for, oldest first; at most one for each job.
+  /// Sessions this store may ask for, in the order in which to take them; at most one for each job.
   public var offers: [WireOffer] = []
 
   /// Deliveries that were called off and that the store has not answered for.
@@ -616,6 +627,9 @@ public nonisolated struct WireWelcome: Sendable {
 
   /// Seconds after which the next Hello is expected when nothing happens.
   public var helloSeconds: UInt32 = 0
+
+  /// Sessions that wait for their window: not to be had now, but what was stored of them is worth keeping.
+  public var held: [WireHeld] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -638,6 +652,26 @@ public nonisolated struct WireOffer: Sendable {
 
   /// The number of the attempt to make: 1, or one more than the last one that failed.
   public var attempt: Int32 = 0
+
+  /// Jobs that are to be applied before this one, when they are on offer too.
+  public var follows: [String] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// A delivery that is held back until its window opens.
+public nonisolated struct WireHeld: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var session: String = String()
+
+  public var run: Int32 = 0
+
+  public var job: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1236,7 +1270,7 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Hello"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}agent_version\0\u{1}sequence\0\u{1}watermarks\0\u{3}free_bytes\0\u{1}progress\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}agent_version\0\u{1}sequence\0\u{1}watermarks\0\u{3}free_bytes\0\u{1}progress\0\u{3}utc_offset_minutes\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1249,6 +1283,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.watermarks) }()
       case 4: try { try decoder.decodeSingularInt64Field(value: &self.freeBytes) }()
       case 5: try { try decoder.decodeSingularMessageField(value: &self._progress) }()
+      case 6: try { try decoder.decodeSingularSInt32Field(value: &self._utcOffsetMinutes) }()
       default: break
       }
     }
@@ -1274,6 +1309,9 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     try { if let v = self._progress {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     } }()
+    try { if let v = self._utcOffsetMinutes {
+      try visitor.visitSingularSInt32Field(value: v, fieldNumber: 6)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1283,6 +1321,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.watermarks != rhs.watermarks {return false}
     if lhs.freeBytes != rhs.freeBytes {return false}
     if lhs._progress != rhs._progress {return false}
+    if lhs._utcOffsetMinutes != rhs._utcOffsetMinutes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1787,7 +1826,7 @@ nonisolated extension WireHubMessage: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Welcome"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hub_run\0\u{3}hub_time\0\u{1}offers\0\u{1}cancels\0\u{3}hello_seconds\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hub_run\0\u{3}hub_time\0\u{1}offers\0\u{1}cancels\0\u{3}hello_seconds\0\u{1}held\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1800,6 +1839,7 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.offers) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.cancels) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.helloSeconds) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.held) }()
       default: break
       }
     }
@@ -1821,6 +1861,9 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.helloSeconds != 0 {
       try visitor.visitSingularUInt32Field(value: self.helloSeconds, fieldNumber: 5)
     }
+    if !self.held.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.held, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1830,6 +1873,7 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.offers != rhs.offers {return false}
     if lhs.cancels != rhs.cancels {return false}
     if lhs.helloSeconds != rhs.helloSeconds {return false}
+    if lhs.held != rhs.held {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1837,7 +1881,7 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Offer"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}session\0\u{1}run\0\u{1}job\0\u{1}bytes\0\u{1}attempt\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}session\0\u{1}run\0\u{1}job\0\u{1}bytes\0\u{1}attempt\0\u{1}follows\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1850,6 +1894,7 @@ nonisolated extension WireOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 3: try { try decoder.decodeSingularStringField(value: &self.job) }()
       case 4: try { try decoder.decodeSingularInt64Field(value: &self.bytes) }()
       case 5: try { try decoder.decodeSingularInt32Field(value: &self.attempt) }()
+      case 6: try { try decoder.decodeRepeatedStringField(value: &self.follows) }()
       default: break
       }
     }
@@ -1871,6 +1916,9 @@ nonisolated extension WireOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if self.attempt != 0 {
       try visitor.visitSingularInt32Field(value: self.attempt, fieldNumber: 5)
     }
+    if !self.follows.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.follows, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1880,6 +1928,47 @@ nonisolated extension WireOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.job != rhs.job {return false}
     if lhs.bytes != rhs.bytes {return false}
     if lhs.attempt != rhs.attempt {return false}
+    if lhs.follows != rhs.follows {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireHeld: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Held"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}session\0\u{1}run\0\u{1}job\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.session) }()
+      case 2: try { try decoder.decodeSingularInt32Field(value: &self.run) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.job) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.session.isEmpty {
+      try visitor.visitSingularStringField(value: self.session, fieldNumber: 1)
+    }
+    if self.run != 0 {
+      try visitor.visitSingularInt32Field(value: self.run, fieldNumber: 2)
+    }
+    if !self.job.isEmpty {
+      try visitor.visitSingularStringField(value: self.job, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: WireHeld, rhs: WireHeld) -> Bool {
+    if lhs.session != rhs.session {return false}
+    if lhs.run != rhs.run {return false}
+    if lhs.job != rhs.job {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

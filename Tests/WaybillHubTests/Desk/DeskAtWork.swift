@@ -18,10 +18,17 @@ struct DeskAtWork {
     var incarnation = Incarnation(counter: 1, random: 11)
     var sequence: Int64 = 0
 
-    init(state: StoreState = .active, positions: [JobID: Watermark] = [:], deliveries: [Delivery] = []) throws {
+    /// What the store says of its clock; nil for nothing.
+    var utcOffsetMinutes: Int?
+
+    init(
+        state: StoreState = .active, positions: [JobID: Watermark] = [:], deliveries: [Delivery] = [],
+        rules: [JobID: DeliveryRules] = [:]
+    ) throws {
         desk = Desk(
             record: try DeskAtWork.record(state: state), positions: positions, open: deliveries,
             settings: DeskAtWork.settings)
+        desk.settings.rules = rules
     }
 
     static func record(state: StoreState = .active, key: UInt8 = 7) throws -> StoreRecord {
@@ -54,7 +61,7 @@ struct DeskAtWork {
         }
         let hello = AgentLetter.Hello(
             agentVersion: "1.0", sequence: sequence ?? self.sequence, watermarks: positions, freeBytes: 1 << 30,
-            progress: nil)
+            progress: nil, utcOffsetMinutes: utcOffsetMinutes)
         return hear(.hello(hello), as: speaker, known: ofAnotherHistory ? [] : known)
     }
 
