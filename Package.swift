@@ -125,7 +125,7 @@ let package = Package(
         // Both halves of the protocol in one process, over a network of our own.
         tests(
             "WaybillConversationTests",
-            ["WaybillHub", "WaybillAgent", "WaybillSessions", "WaybillModel", "WaybillWire", grdb]),
+            ["WaybillHub", "WaybillAgent", "WaybillJobs", "WaybillSessions", "WaybillModel", "WaybillWire", grdb]),
         // Starts the built programs and looks at them from outside.
         tests("WaybillSystemTests", ["WaybillModel", "WaybillDatabase", grdb]),
     ],

@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import WaybillAgent
 import WaybillHub
+import WaybillJobs
 import WaybillModel
 import WaybillWire
 
@@ -51,6 +52,10 @@ final class Conversation {
 
     let jobs: [JobID]
     var chance: Chance
+    /// For what came later: stories of old seeds stay as they were, as far as it does not matter to them.
+    var secondChance: Chance
+    /// Order and windows of the jobs.
+    let rules: [JobID: DeliveryRules]
     var now: Int64 = 1_000_000
     var agenda = Agenda<Happening>()
     var headquarters: Headquarters
@@ -75,10 +80,12 @@ final class Conversation {
     private(set) var story: [String] = []
     private let isTold: Bool
 
-    init(seed: UInt64, isTold: Bool = false) throws {
+    init(seed: UInt64, isTold: Bool = false, hasRules: Bool = true) throws {
         chance = Chance(seed: seed)
+        secondChance = Chance(seed: seed &+ 1 << 32)
         self.isTold = isTold
         jobs = ["prices", "assortments"].prefix(Int(chance.number(1...2))).compactMap(JobID.init)
+        rules = hasRules ? Conversation.rules(of: jobs, &secondChance) : [:]
         headquarters = Headquarters(jobs: jobs)
         for number in 1...Int(chance.number(2...3)) {
             guard let store = StoreID("S\(number)") else { continue }
@@ -91,7 +98,22 @@ final class Conversation {
         agenda.add(.meddling, at: now + 1000)
     }
 
-    private static func record(_ store: StoreID) throws -> StoreRecord? {
+    /// Sometimes the first job follows the second; sometimes it has a window, which opens near the end of the rough time.
+    private static func rules(of jobs: [JobID], _ chance: inout Chance) -> [JobID: DeliveryRules] {
+        var rules = DeliveryRules()
+        if jobs.count > 1, chance.happens(0.4) { rules.follows = Set(jobs.dropFirst()) }
+        if chance.happens(0.3) {
+            // Stories begin at 00:16:40 by UTC; the clocks of hub and stores are up to 2 minutes ahead.
+            let window = DayWindow(from: .init(hour: 0, minute: 18), to: .init(hour: 0, minute: 0))
+            rules.window = DeliveryWindow(window: window, clock: chance.happens(0.5) ? .hub : .store)
+        }
+        return jobs.first.map { [$0: rules] } ?? [:]
+    }
+
+    /// What a wall clock is ahead of UTC: set forth and back while things go wrong, and right afterwards.
+    func utcOffset() -> Int { isRough ? Int(secondChance.number(0...2)) : 0 }
+
+    static func record(_ store: StoreID) throws -> StoreRecord? {
         StoreRecord(
             Row([
                 "store_id": store.rawValue, "state": "active", "public_key": Data([1]), "machine": "",
@@ -153,7 +175,9 @@ final class Conversation {
             alive(store, life).map { handle($0, .announced(session, spreadMilliseconds: 200)) }
         case .tick(let store, let life):
             guard let agent = alive(store, life) else { return }
-            handle(agent, .tick(Surroundings(freeBytes: 1 << 30, isDownloadWindowOpen: true)))
+            handle(
+                agent,
+                .tick(Surroundings(freeBytes: 1 << 30, isDownloadWindowOpen: true, utcOffsetMinutes: utcOffset())))
             agenda.add(.tick(store, life: life), at: now + 500)
         case .connects(let store, let life): connected(store, life)
         case .disconnects(let store, let life):

@@ -28,7 +28,8 @@ extension Conversation {
         guard hub == nil else { return }
         var process = HubProcess(
             settings: DeskSettings(
-                hubRun: chance.next(), helloSeconds: Conversation.helloSeconds, offlineAfterMilliseconds: 15_000))
+                hubRun: chance.next(), helloSeconds: Conversation.helloSeconds, offlineAfterMilliseconds: 15_000,
+                rules: rules))
         process.tasks = database.takeUpUnfinished(&chance).map(PublisherTask.build)
         hub = process
         note("hub starts")
@@ -89,6 +90,7 @@ extension Conversation {
             ?? Desk(
                 record: record, positions: database.positions[store] ?? [:], open: database.open(of: store),
                 settings: hub?.settings ?? DeskSettings(hubRun: 0, helloSeconds: 1, offlineAfterMilliseconds: 1))
+        desk.hubUTCOffsetMinutes = utcOffset()
         let effects = body(&desk)
         hub?.desks[store] = desk
         batch.touched.insert(store)
@@ -197,6 +199,7 @@ extension Conversation {
             guard let package = database.packages[id] else {
                 return send(.notGranted(session: session, run: run, reason: "no longer kept"), to: store, line: line)
             }
+            note("\(store) is granted \(session) run \(run)")
             let grant = HubLetter.Grant(
                 session: session, run: run, attempt: attempt, manifest: package.signedBytes,
                 signature: package.signature)

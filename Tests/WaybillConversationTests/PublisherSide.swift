@@ -53,7 +53,10 @@ extension Conversation {
             (store, session.isFull ? nil : known(database.positions[store]?[session.job]))
         }
         for (store, mark) in marks {
-            var delivery = Delivery(session: id, store: store, job: session.job, version: session.version, package: nil)
+            var delivery = Delivery(
+                session: id, store: store, job: session.job, version: session.version, package: nil,
+                tryCount: Int(secondChance.number(0...3)))
+            delivery.ignoresWindow = secondChance.happens(0.1)
             let there = mark.flatMap { headquarters.rows(of: session.job, at: $0.version) }
             let isHere = there == headquarters.rows(of: session.job, at: session.version)
             if isHere || isOnItsWay(to: store, session) {
