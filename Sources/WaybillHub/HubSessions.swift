@@ -102,7 +102,7 @@ extension HubBackend {
             isUrgent: request.now)
         return try await onOwnThread {
             // Built in the order in which stores shall apply them, and answered in the order asked for.
-            let rules = DeliveryRules.of(jobList)
+            let rules = DeliveryRules.of(set.jobs)
             let inOrder = jobs.enumerated().sorted {
                 (rules.rank(of: $0.element), $0.offset) < (rules.rank(of: $1.element), $1.offset)
             }

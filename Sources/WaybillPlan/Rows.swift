@@ -44,7 +44,7 @@ public struct DerivationFault: Error, CustomStringConvertible {
 /// from writing; the change log's head is read in the same snapshot as the tables, so it is exact.
 public final class Rows {
     let queue: DatabaseQueue
-    private let hqPath: String
+    let hqPath: String
     private let random: () -> UInt64
     /// By job: what its queries read, as long as neither they nor HQ's schema change.
     private var analyses: [JobID: Analysis] = [:]
@@ -84,13 +84,13 @@ public final class Rows {
     /// What a job's queries read, and that HQ notes the changes of those tables.
     ///
     /// - Throws: ``WaybillJobs/JobFaults`` when the queries do not fit HQ's tables.
-    private func reads(of job: Job) throws -> JobReads {
+    func reads(of job: Job) throws -> JobReads {
         let definition = RowsSchema.queriesText(job) + "\n;\n" + RowsSchema.shapesText(job)
         let schema = try queue.read { try Int64.fetchOne($0, sql: "PRAGMA hq.schema_version") ?? 0 }
         if let known = analyses[job.id], known.definition == definition, known.schema == schema { return known.reads }
         let reads = try JobAnalysis.reads(of: job, hqPath: hqPath)
         let missing = try queue.read { db in
-            try reads.inputs.union(reads.watchedTables).filter { try !HQSchema.isCaptured($0, in: db, schema: "hq") }
+            try reads.inputs.filter { try !HQSchema.isCaptured($0, in: db, schema: "hq") }
         }
         if !missing.isEmpty {
             try Lineage.writingHQ(hqPath) { db in
@@ -137,9 +137,11 @@ public final class Rows {
                 }
                 let isComparable =
                     before?["shapes"] == shapes && before?["queries"] == queries && before?["epoch"] == epoch
-                let done = try Derive(
-                    job: job, reads: reads, version: version, since: isComparable ? before?["version"] : nil, db: db
-                ).run()
+                var since: Int64?
+                if isComparable, let before {
+                    since = try unchangedTo(job.id, since: before["version"], token: before["token"], in: db)
+                }
+                let done = try Derive(job: job, reads: reads, version: version, since: since, db: db).run()
                 try db.execute(
                     sql: """
                         INSERT INTO job (job, epoch, version, token, shapes, queries, floor) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -178,7 +180,9 @@ public final class Rows {
             guard row["epoch"] == epoch, row["shapes"] == RowsSchema.shapesText(job),
                 row["queries"] == RowsSchema.queriesText(job)
             else { return nil }
-            guard let changed = try Changes.tables(job, since: version, in: db) else { return nil }
+            let seen = try unchangedTo(job.id, since: version, token: row["token"], in: db)
+            // A log that was shortened beyond what has been looked at says nothing: the rows are compared instead.
+            guard let changed = try Changes.tables(job, since: seen, in: db) else { return nil }
             guard changed.isDisjoint(with: reads.inputs.union(job.inputs)) else { return nil }
             return Derivation(
                 job: job.id, version: Version(epoch: epoch, number: version), token: row["token"], hasChanges: false)

@@ -59,6 +59,21 @@ enum RowsSchema {
                     version INTEGER NOT NULL,
                     PRIMARY KEY (table_name, scope, version)
                 ) WITHOUT ROWID;
+
+                -- What was current when: the ages of versions. name: a job, or '' for the head of the change log.
+                CREATE TABLE IF NOT EXISTS past_mark (
+                    name TEXT NOT NULL,
+                    at INTEGER NOT NULL,
+                    version INTEGER NOT NULL,
+                    PRIMARY KEY (name, at)
+                ) WITHOUT ROWID;
+
+                -- Up to where in the change log no input of a job has changed since the derivation with this token.
+                CREATE TABLE IF NOT EXISTS unchanged (
+                    job TEXT PRIMARY KEY,
+                    token INTEGER NOT NULL,
+                    version INTEGER NOT NULL
+                ) WITHOUT ROWID;
                 """)
     }
 

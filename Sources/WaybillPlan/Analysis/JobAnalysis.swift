@@ -122,6 +122,7 @@ struct JobAnalysis {
             }
             reads.shapes[name] = JobReads.Shape(
                 columns: table.columns, key: table.key, hasOtherUniqueKeys: try inspector.hasOtherUniqueKeys(name))
+            reads.watchedTables.insert(name)
             try create("changed_" + name, job.remembered.contains(name) ? table.columns : table.key)
         }
     }

@@ -43,10 +43,10 @@ public struct JobReads: Sendable, Equatable {
     var shapes: [String: Shape] = [:]
 
     /// All HQ tables that decide what stands in stores.
-    public var inputs: Set<String> { named.intersection(shapes.keys) }
+    public var inputs: Set<String> { named.union(watchedTables).intersection(shapes.keys) }
 
-    /// Tables whose changes slices are about.
-    var watchedTables: Set<String> { Set(touched.values.flatMap(\.keys)).intersection(shapes.keys) }
+    /// Tables whose changes slices are about, and those whose rows are remembered.
+    var watchedTables: Set<String> = []
 
     /// As ``inputs``, with views, which change only when a table behind them does.
     var named: Set<String> {
