@@ -56,6 +56,16 @@ public struct HubStatus: Codable, Hashable, Sendable {
         public var packagesBytes: Int64
         /// Free on the disk of the hub's home.
         public var freeBytes: Int64
+        /// Of `hqBytes`: the change log, about.
+        public var changesRows: Int64 = 0
+        public var changesBytes: Int64 = 0
+        /// Of `rowsBytes`: rows of the past, kept for stores that are behind, about.
+        public var historyRows: Int64 = 0
+        public var historyBytes: Int64 = 0
+        /// Imports on their way: uploaded files, and rows in staging.
+        public var stagingBytes: Int64 = 0
+        /// Inside the three databases: freed, and filled again before they grow.
+        public var reusableBytes: Int64 = 0
 
         public init(hqBytes: Int64, rowsBytes: Int64, hubBytes: Int64, packagesBytes: Int64, freeBytes: Int64) {
             self.hqBytes = hqBytes
@@ -63,6 +73,23 @@ public struct HubStatus: Codable, Hashable, Sendable {
             self.hubBytes = hubBytes
             self.packagesBytes = packagesBytes
             self.freeBytes = freeBytes
+        }
+    }
+
+    /// The store for which rows of the past are kept longest.
+    public struct Slowest: Codable, Hashable, Sendable {
+        public var store: StoreID
+        public var job: JobID
+        /// nil when that was noticed only now.
+        @Nullable public var behindSince: UTCTime?
+        /// From then on it gets everything when it is back.
+        @Nullable public var fullLoadAfter: UTCTime?
+
+        public init(store: StoreID, job: JobID, behindSince: UTCTime?, fullLoadAfter: UTCTime?) {
+            self.store = store
+            self.job = job
+            self.behindSince = behindSince
+            self.fullLoadAfter = fullLoadAfter
         }
     }
 
@@ -84,14 +111,16 @@ public struct HubStatus: Codable, Hashable, Sendable {
     public var stores: Stores
     public var sessions: Sessions
     public var disk: Disk
+    @Nullable public var slowest: Slowest?
     /// The newest ones, newest first.
     public var errors: [Problem]
 
-    public init(hub: Hub, stores: Stores, sessions: Sessions, disk: Disk, errors: [Problem]) {
+    public init(hub: Hub, stores: Stores, sessions: Sessions, disk: Disk, slowest: Slowest? = nil, errors: [Problem]) {
         self.hub = hub
         self.stores = stores
         self.sessions = sessions
         self.disk = disk
+        self.slowest = slowest
         self.errors = errors
     }
 }

@@ -6,7 +6,6 @@ public enum HubViews {
     public static func status(_ status: HubStatus, now: Timestamp, _ screen: Screen) -> [String] {
         let stores = status.stores
         let sessions = status.sessions
-        let disk = status.disk
         var lines = [
             "hub       \(TerminalText.plain(status.hub.version)), up for "
                 + Humane.span(milliseconds: now - status.hub.startedAt.timestamp)
@@ -16,10 +15,8 @@ public enum HubViews {
                 + "\(Humane.count(stores.retired)) retired",
             "sessions  \(Humane.count(sessions.running)) running, "
                 + "\(Humane.count(sessions.failedStores, "store")) with a failed delivery",
-            "disk      \(Humane.bytes(disk.freeBytes)) free; hq.db \(Humane.bytes(disk.hqBytes)), "
-                + "rows \(Humane.bytes(disk.rowsBytes)), hub.db \(Humane.bytes(disk.hubBytes)), "
-                + "packages \(Humane.bytes(disk.packagesBytes))",
         ].map { screen.line($0) }
+        lines += RetentionViews.disk(status).map { screen.line($0) }
         guard !status.errors.isEmpty else { return lines + ["errors    none"] }
         lines.append("errors")
         var table = TextTable("  WHEN", "STORE", "SESSION", "MESSAGE")

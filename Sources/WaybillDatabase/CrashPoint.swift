@@ -14,6 +14,8 @@ public enum CrashPoint: String, CaseIterable, Sendable {
     case granted
     case chunkSent = "chunk-sent"
     case folded
+    /// After each slice of forgetting, before files are removed.
+    case purging
     // Agent.
     case chunkStored = "chunk-stored"
     case unpacked

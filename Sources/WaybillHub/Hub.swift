@@ -16,6 +16,7 @@ public final class Hub: Service {
     private let parts: HubParts
     private let wire: HubLoop
     private let publisher: Publisher
+    private let retention: RetentionThread
     private let admin: AdminServer
     private let logger: Logger
 
@@ -65,9 +66,21 @@ public final class Hub: Service {
         publisher = Publisher(
             home: home, operations: operations, signingKey: signingKey, queue: queue, clock: clock,
             jobs: jobs, logger: logger)
+        retention = RetentionThread(logger: logger, now: { clock.now() }) { [operations] request, isStopping in
+            let begun = clock.now()
+            let run = RetentionRun(
+                home: home, operations: operations, jobs: jobs.current.jobs, policy: configuration.retention,
+                rows: PublisherRows(queue: queue, isStopping: isStopping),
+                hooks: RetentionHook.all(home, operations), pause: { usleep(UInt32($0) * 1000) },
+                isStopping: isStopping)
+            var reply = run.run(request, at: begun)
+            reply.tookMs = clock.now() - begun
+            return reply
+        }
         let backend = HubBackend(
             home: home, configuration: configuration, operations: operations, wire: wire, publisher: publisher,
-            catalogue: jobs, curveKeys: curveKeys, signingKey: signingKey, clock: clock, startedAt: startedAt)
+            retention: retention, catalogue: jobs, curveKeys: curveKeys, signingKey: signingKey, clock: clock,
+            startedAt: startedAt)
         let endpoint = configuration.listen
         admin = AdminServer(home: home.path, backend: backend, logger: logger, now: { clock.now() }) {
             isServing.set()
@@ -88,9 +101,11 @@ public final class Hub: Service {
     public func run() async throws {
         let wire = wire
         let publisher = publisher
+        let retention = retention
         try await onOwnThread {
             try publisher.start(wire: wire)
             try wire.start()
+            try retention.start()
         }
         do {
             try await admin.run()
@@ -103,9 +118,10 @@ public final class Hub: Service {
 
     private func stop() async {
         ServiceManager.tell("STOPPING=1")
-        let (wire, publisher, parts) = (wire, publisher, parts)
+        let (wire, publisher, parts, retention) = (wire, publisher, parts, retention)
         do {
             try await onOwnThread {
+                retention.stop()
                 publisher.stop()
                 wire.stop()
                 parts.gatekeeper.stop()

@@ -19,6 +19,7 @@ struct HubBackend: AdminBackend {
     let operations: Operations
     let wire: HubLoop
     let publisher: Publisher
+    let retention: RetentionThread
     let catalogue: JobCatalogue
     let curveKeys: CurveKeyPair
     let signingKey: SigningKey
@@ -30,7 +31,8 @@ struct HubBackend: AdminBackend {
     func status() async throws -> HubStatus {
         let contacts = await contacts()
         let now = clock.now()
-        let home = home
+        let (home, operations, jobList, policy) = (home, operations, jobList, configuration.retention)
+        let usage = try await onOwnThread { try HubUsage.measure(home, operations, jobList, policy) }
         return try await operations.reading { db in
             let records = try StoreRecord.all(in: db)
             let active = records.filter { $0.state == .active }
@@ -46,10 +48,7 @@ struct HubBackend: AdminBackend {
                     retired: records.filter { $0.state == .retired }.count),
                 sessions: HubStatus.Sessions(
                     running: try SessionList.runningCount(in: db), failedStores: Set(failures.map(\.store)).count),
-                disk: HubStatus.Disk(
-                    hqBytes: databaseBytes(home.hqDatabase), rowsBytes: databaseBytes(home.rowsDatabase),
-                    hubBytes: databaseBytes(home.hubDatabase), packagesBytes: folderBytes(home.packages),
-                    freeBytes: (try? DurableFile.freeBytes(at: home.path)) ?? 0),
+                disk: usage.disk, slowest: usage.slowest,
                 errors: failures.map { failure in
                     let at = failure.told.downloadedAt ?? failure.told.requestedAt ?? now
                     return HubStatus.Problem(
@@ -222,19 +221,4 @@ extension ImportReply {
             warnings: report.warnings.map(ImportFaultLine.init), warningsTotal: report.warningsTotal,
             version: report.version)
     }
-}
-
-/// Bytes of a database with its write-ahead log.
-private func databaseBytes(_ path: String) -> Int64 {
-    [path, path + "-wal"].reduce(0) { $0 + fileBytes($1) }
-}
-
-private func folderBytes(_ path: String) -> Int64 {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    return names.reduce(0) { $0 + fileBytes(path + "/" + $1) }
-}
-
-private func fileBytes(_ path: String) -> Int64 {
-    var status = stat()
-    return stat(path, &status) == 0 ? Int64(status.st_size) : 0
 }

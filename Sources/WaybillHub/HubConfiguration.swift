@@ -1,5 +1,6 @@
 import Foundation
 import WaybillDatabase
+import WaybillModel
 import Yams
 
 /// `hub.yaml`. Every setting has a default, so an empty file is a valid one.
@@ -15,6 +16,8 @@ public struct HubConfiguration: Sendable, Equatable {
     /// Silence after which a store is shown as offline.
     public var offlineAfterSeconds: Int
     public var enrolmentCodeHours: Int
+    /// What is kept, and for how long.
+    public var retention: RetentionPolicy
     /// trace, debug, info, notice, warning, error.
     public var logLevel: String
 
@@ -28,6 +31,7 @@ public struct HubConfiguration: Sendable, Equatable {
         helloSeconds = 30
         offlineAfterSeconds = 90
         enrolmentCodeHours = 72
+        retention = RetentionPolicy()
         logLevel = "info"
     }
 
@@ -39,11 +43,17 @@ public struct HubConfiguration: Sendable, Equatable {
         var hello_seconds: Int?
         var offline_after_seconds: Int?
         var enrolment_code_hours: Int?
+        var keep_sessions_days: Int?
+        var keep_packages_days: Int?
+        var keep_changes_days: Int?
+        var keep_changes_rows: Int64?
+        var keep_staging_days: Int?
         var log_level: String?
     }
 
     static let settings = [
         "listen", "announce", "enrol", "advertise", "hello_seconds", "offline_after_seconds", "enrolment_code_hours",
+        "keep_sessions_days", "keep_packages_days", "keep_changes_days", "keep_changes_rows", "keep_staging_days",
         "log_level",
     ]
 
@@ -71,6 +81,11 @@ public struct HubConfiguration: Sendable, Equatable {
         helloSeconds = file.hello_seconds ?? helloSeconds
         offlineAfterSeconds = file.offline_after_seconds ?? offlineAfterSeconds
         enrolmentCodeHours = file.enrolment_code_hours ?? enrolmentCodeHours
+        retention.sessionsDays = file.keep_sessions_days ?? retention.sessionsDays
+        retention.packagesDays = file.keep_packages_days ?? retention.packagesDays
+        retention.changesDays = file.keep_changes_days ?? retention.changesDays
+        retention.changesRowsMax = file.keep_changes_rows ?? retention.changesRowsMax
+        retention.stagingDays = file.keep_staging_days ?? retention.stagingDays
         logLevel = file.log_level ?? logLevel
         do { try check() } catch { throw HomeFault("\(path): \(error)") }
     }
@@ -91,6 +106,15 @@ public struct HubConfiguration: Sendable, Equatable {
         }
         guard (1...8760).contains(enrolmentCodeHours) else {
             throw HomeFault("enrolment_code_hours must be from 1 to 8760")
+        }
+        for (name, days) in [
+            ("sessions", retention.sessionsDays), ("packages", retention.packagesDays),
+            ("changes", retention.changesDays), ("staging", retention.stagingDays),
+        ] where !(1...RetentionPolicy.daysMax).contains(days) {
+            throw HomeFault("keep_\(name)_days must be from 1 to \(RetentionPolicy.daysMax)")
+        }
+        guard retention.changesRowsMax >= RetentionPolicy.changesRowsFloor else {
+            throw HomeFault("keep_changes_rows must be at least \(RetentionPolicy.changesRowsFloor)")
         }
         guard ["trace", "debug", "info", "notice", "warning", "error"].contains(logLevel) else {
             throw HomeFault("log_level must be trace, debug, info, notice, warning or error")
@@ -142,6 +166,17 @@ public struct HubConfiguration: Sendable, Equatable {
 
         # How long a one-time enrolment code is good for.
         # enrolment_code_hours: 72
+
+        # Days that finished sessions, and packages that nobody needs any more, are kept.
+        # keep_sessions_days: 90
+        # keep_packages_days: 7
+
+        # How long, and how many rows of, changes are kept for a store that is away; later it gets everything.
+        # keep_changes_days: 30
+        # keep_changes_rows: 20000000
+
+        # Days that finished rows of imports are kept in staging.
+        # keep_staging_days: 30
 
         # trace, debug, info, notice, warning or error
         # log_level: info

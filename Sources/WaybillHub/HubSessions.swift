@@ -162,18 +162,18 @@ extension HubBackend {
 
     func purge(_ request: PurgeRequest) async throws -> PurgeReply {
         let before = clock.now() + -request.olderThanSeconds * 1000
-        let purged = try await operations.writing { db in try Retention.purge(before: before, in: db) }
-        let packages = home.packages
-        let freed = try await onOwnThread {
-            var freed: Int64 = 0
-            for package in purged.packages {
-                let path = packages + "/" + package.id + ".zst"
-                guard unlink(path) == 0 || errno == ENOENT else { throw FileFault("remove", path) }
-                freed += package.bytes
+        var reply = PurgeReply(sessions: 0, packages: 0, bytesFreed: 0)
+        while true {
+            let slice = try await operations.writing { db in
+                try Retention.purgeSlice(before: before, limit: RetentionLimits.deliverySlice, in: db)
             }
-            return freed
+            let home = home
+            reply.sessions += slice.sessions
+            reply.packages += slice.packages.count
+            reply.bytesFreed += try await onOwnThread { try PackageFolder.remove(slice.packages, from: home) }
+            guard !slice.isLast else { return reply }
+            try await Task.sleep(for: .milliseconds(RetentionLimits.pauseMilliseconds))
         }
-        return PurgeReply(sessions: purged.sessions, packages: purged.packages.count, bytesFreed: freed)
     }
 }
 

@@ -137,11 +137,12 @@ public enum PackageRecord {
             rows: row["rows"], bytes: row["bytes"])
     }
 
-    /// The signed description of a package, as it goes over the wire.
+    /// The signed description of a package, as it goes over the wire; nil also when its file is no longer kept.
     public static func manifest(of id: PackageID, in db: Database) throws -> (manifest: [UInt8], signature: [UInt8])? {
         guard
             let row = try Row.fetchOne(
-                db, sql: "SELECT manifest, signature FROM package WHERE id = ?", arguments: [id.hex])
+                db, sql: "SELECT manifest, signature FROM package WHERE id = ? AND length(manifest) > 0",
+                arguments: [id.hex])
         else { return nil }
         return ([UInt8](row["manifest"] as Data), [UInt8](row["signature"] as Data))
     }

@@ -39,8 +39,11 @@ struct AdminClient: Sendable {
         try read(type, await data(path, "GET"))
     }
 
-    func post<Value: Decodable>(_ type: Value.Type, _ path: APIPath, _ body: some Encodable) async throws -> Value {
-        try read(type, await data(path, "POST", body: .bytes(AdminJSON.encode(body))))
+    /// - Parameter seconds: to wait for the answer; nil for as long as it takes.
+    func post<Value: Decodable>(
+        _ type: Value.Type, _ path: APIPath, _ body: some Encodable, seconds: Int64? = AdminClient.answerSeconds
+    ) async throws -> Value {
+        try read(type, await data(path, "POST", body: .bytes(AdminJSON.encode(body)), seconds: seconds))
     }
 
     func post<Value: Decodable>(_ type: Value.Type, _ path: APIPath) async throws -> Value {

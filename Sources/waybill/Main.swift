@@ -37,12 +37,12 @@ struct Waybill: ParsableCommand {
             EXIT STATUS
               0   done
               1   failed; one sentence on stderr says why
-              3   done, but some stores failed or were not reached; they are named
+              3   done, but some stores failed or were not reached, or a part of a purge; they are named
               64  wrong usage
             """,
         subcommands: [
             StatusCommand.self, ImportCommand.self, PublishCommand.self, SessionCommand.self, StoreCommand.self,
-            JobCommand.self,
+            JobCommand.self, PurgeCommand.self,
         ])
 
     @OptionGroup var hub: HubOption

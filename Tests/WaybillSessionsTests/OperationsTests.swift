@@ -151,7 +151,7 @@ import WaybillSessions
                 try StoreRecord.savePositions([job: mark], of: store, in: db)
                 let waiting = Delivery(session: open.id, store: store, job: job, version: open.version, package: nil)
                 try DeliveryRecord.save(waiting, in: db)
-                try PackageRecord.save(package, session: finished.id, manifest: [], signature: [], in: db)
+                try PackageRecord.save(package, session: finished.id, manifest: [1], signature: [2], in: db)
                 let purged = try Retention.purge(before: now, in: db)
                 #expect(purged.sessions == 1)
                 #expect(purged.packages.map(\.bytes) == [700])

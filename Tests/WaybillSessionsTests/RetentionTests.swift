@@ -21,7 +21,7 @@ import WaybillSessions
         if let outcome { delivery.fold(try report(outcome)) }
         let ref = try delivery.package.orThrow()
         try hub.write { [delivery] db in
-            try PackageRecord.save(ref, session: record.id, manifest: [], signature: [], in: db)
+            try PackageRecord.save(ref, session: record.id, manifest: [1], signature: [2], in: db)
             try DeliveryRecord.save(delivery, in: db)
         }
         return record

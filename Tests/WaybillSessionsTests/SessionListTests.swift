@@ -14,7 +14,7 @@ import WaybillSessions
         delivery.job = session.job
         try hub.write { [delivery] db in
             if let package = delivery.package {
-                try PackageRecord.save(package, session: session.id, manifest: [], signature: [], in: db)
+                try PackageRecord.save(package, session: session.id, manifest: [1], signature: [2], in: db)
             }
             try DeliveryRecord.save(delivery, in: db)
         }

@@ -31,6 +31,8 @@ public protocol AdminBackend: Sendable {
     /// Gives suspended deliveries their tries anew.
     func retry(_ session: SessionReference, _ request: RetryRequest) async throws -> RetryReply
     func purge(_ request: PurgeRequest) async throws -> PurgeReply
+    /// Forgets whatever is old enough, of every kind; returns when that is done.
+    func forget(_ request: RetentionRequest) async throws -> RetentionReply
     /// Creates the sessions and returns; they may still be `Started`.
     func publish(_ request: PublishRequest) async throws -> PublishReply
 

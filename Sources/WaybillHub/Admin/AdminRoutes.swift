@@ -10,6 +10,7 @@ struct AdminRoutes {
         v1.get("status") { _, _ in try jsonResponse(try await backend.status()) }
         addSessions(to: v1)
         addStores(to: v1)
+        addRetention(to: v1)
         v1.get("tables") { _, _ in try jsonResponse(try await backend.tables()) }
         v1.get("jobs") { _, _ in try jsonResponse(try await backend.jobs()) }
         v1.post("jobs/check") { request, context in

@@ -48,7 +48,7 @@ final class Publisher: Sendable {
             random: { UInt64.random(in: .min ... .max) })
         let builder = SessionBuilder(
             rows: rows, home: home, operations: operations, signingKey: signingKey, jobs: jobs, clock: clock,
-            wire: wire, logger: logger)
+            wire: wire, queue: queue, logger: logger)
         let unfinished = try operations.write { db in
             try SessionRecord.takeUpUnfinished(random: { UInt64.random(in: .min ... .max) }, in: db)
         }
@@ -79,9 +79,9 @@ final class Publisher: Sendable {
         return id
     }
 
-    /// Deletes files in the packages folder that no session names: a build was cut short.
+    /// Deletes files in the packages folder that no session names: a build was cut short, or a purge.
     private func sweepPackages() throws {
-        let known = try operations.read { Set(try String.fetchAll($0, sql: "SELECT id FROM package")) }
+        let known = try operations.read { try Retention.packagesKept(in: $0) }
         for name in try FileManager.default.contentsOfDirectory(atPath: home.packages) {
             let stem = name.hasSuffix(".zst") ? String(name.dropLast(4)) : ""
             if !known.contains(stem) { try FileManager.default.removeItem(atPath: home.packages + "/" + name) }

@@ -1,5 +1,6 @@
 import Foundation
 import WaybillModel
+import WaybillPlan
 
 /// Work for the publisher's thread.
 enum PublisherTask: Sendable {
@@ -7,6 +8,8 @@ enum PublisherTask: Sendable {
     case build(SessionID)
     /// Make a package that leads one store from where it stands to a session.
     case prepare(SessionID, StoreID, base: Watermark?, isRepair: Bool)
+    /// Work of others that needs `rows.db`, short enough for a session to wait for it.
+    case use(@Sendable (Rows) -> Void)
 }
 
 /// Tasks waiting for the publisher: many threads add, one takes and may wait.

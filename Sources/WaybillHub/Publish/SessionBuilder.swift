@@ -18,11 +18,12 @@ final class SessionBuilder {
     let jobs: JobCatalogue
     let clock: HubClock
     let wire: HubLoop
+    let queue: PublisherQueue
     let logger: Logger
 
     init(
         rows: Rows, home: HubHome, operations: Operations, signingKey: SigningKey, jobs: JobCatalogue, clock: HubClock,
-        wire: HubLoop, logger: Logger
+        wire: HubLoop, queue: PublisherQueue, logger: Logger
     ) {
         self.rows = rows
         self.home = home
@@ -31,6 +32,7 @@ final class SessionBuilder {
         self.jobs = jobs
         self.clock = clock
         self.wire = wire
+        self.queue = queue
         self.logger = logger
     }
 
@@ -39,6 +41,7 @@ final class SessionBuilder {
         case .build(let session): build(session)
         case .prepare(let session, let store, let base, let isRepair):
             prepare(session, for: store, base: base, isRepair: isRepair)
+        case .use(let work): work(rows)
         }
     }
 
@@ -175,9 +178,10 @@ final class SessionBuilder {
     /// The store does not stand where its package begins: makes one that does, from the same derivation.
     private func prepare(_ id: SessionID, for store: StoreID, base: Watermark?, isRepair: Bool) {
         do {
-            guard let session = try operations.read({ try SessionRecord.find(id, in: $0) }),
-                let job = jobs.current.job(session.job)?.at(clock.now())
-            else { return }
+            guard let session = try operations.read({ try SessionRecord.find(id, in: $0) }) else {
+                return wire.post(.prepared(id, store, .covered("the session is no longer kept"), nil))
+            }
+            guard let job = jobs.current.job(session.job)?.at(clock.now()) else { return }
             let derivation = Derivation(
                 job: job.id, version: session.version, token: session.token, hasChanges: true)
             var target = SessionTarget(store: store, watermark: isRepair ? nil : base, base: nil)
@@ -203,8 +207,7 @@ final class SessionBuilder {
         _ target: SessionTarget, _ job: Job, _ derivation: Derivation, _ session: SessionRecord
     ) throws {
         guard try rows.canTell(derivation) else {
-            let why = "the rows of session \(session.id) are no longer kept; publish instead"
-            return wire.post(.prepared(session.id, target.store, .failed(why), nil))
+            return try replace(session, for: target.store)
         }
         let plan = try rows.plan(job, at: derivation, for: [target.planned])
         guard let package = plan.packages.first else {
@@ -215,6 +218,24 @@ final class SessionBuilder {
             return wire.post(.prepared(session.id, target.store, .covered("the store has all of it already"), nil))
         }
         wire.post(.prepared(session.id, target.store, .package(sealed.package), sealed))
+    }
+}
+
+extension SessionBuilder {
+    /// What the session was to bring can no longer be told, so a session of today's rows takes its place.
+    private func replace(_ session: SessionRecord, for store: StoreID) throws {
+        let replacement = try operations.write { db in
+            try Replacement.find(
+                for: session, store, at: clock.now(), random: UInt64.random(in: .min ... .max), in: db)
+        }
+        if replacement.isNew {
+            logger.info(
+                "the rows of session \(session.id) are no longer kept; session \(replacement.session) brings them to store \(store)"
+            )
+            queue.add(.build(replacement.session))
+        }
+        let why = "its rows are no longer kept; session \(replacement.session) brings those of today"
+        wire.post(.prepared(session.id, store, .failed(why), nil))
     }
 }
 

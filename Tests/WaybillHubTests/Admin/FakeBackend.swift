@@ -45,6 +45,8 @@ actor FakeBackend: AdminBackend {
             sessions: .init(running: 1, failedStores: 1),
             disk: .init(
                 hqBytes: 1_200_000, rowsBytes: 0, hubBytes: 40_960, packagesBytes: 5, freeBytes: 80_000_000_000),
+            slowest: .init(
+                store: try storeS2(), job: prices.job, behindSince: FakeBackend.time, fullLoadAfter: FakeBackend.time),
             errors: [
                 .init(
                     at: FakeBackend.time, store: StoreID("S3"), session: FakeBackend.first,
@@ -94,6 +96,27 @@ actor FakeBackend: AdminBackend {
     func purge(_ request: PurgeRequest) async throws -> PurgeReply {
         purged.append(request.olderThanSeconds)
         return PurgeReply(sessions: 3, packages: 2, bytesFreed: 1_500_000)
+    }
+
+    private(set) var forgotten: [RetentionRequest] = []
+    private var forgetsWithProblems = false
+
+    func failToForget() { forgetsWithProblems = true }
+
+    func forget(_ request: RetentionRequest) async throws -> RetentionReply {
+        forgotten.append(request)
+        return RetentionReply(
+            dryRun: request.dryRun,
+            kinds: [
+                .init(kind: "changes", rows: 12_000, bytes: 500_000), .init(kind: "packages", rows: 3, bytes: 70_000),
+            ],
+            fullLoads: [.init(store: try storeS2(), job: prices.job)], tookMs: 120,
+            problems: forgetsWithProblems ? ["the history could not be shortened: hq.db is locked"] : [])
+    }
+
+    private func storeS2() throws -> StoreID {
+        guard let store = StoreID("S2") else { throw AdminError.notFound("no store S2") }
+        return store
     }
 
     func publish(_ request: PublishRequest) async throws -> PublishReply {

@@ -30,6 +30,7 @@ import Yams
         ("POST", "/v1/sessions/1/cancel", "{}", "CancelReply"), ("POST", "/v1/sessions/1/rerun", "{}", "ErrorReply"),
         ("POST", "/v1/sessions/1/retry", "{}", "RetryReply"),
         ("POST", "/v1/purge", #"{"older_than_seconds": 1}"#, "PurgeReply"),
+        ("POST", "/v1/retention/run", #"{"dry_run": true}"#, "RetentionReply"),
         ("POST", "/v1/publish", "{}", "PublishReply"),
         ("GET", "/v1/stores", "", "[StoreSummary]"), ("GET", "/v1/stores/S1", "", "StoreDetail"),
         ("POST", "/v1/stores", #"{"store": "S1"}"#, "StoreAdded"), ("GET", "/v1/jobs", "", "[JobSummary]"),
