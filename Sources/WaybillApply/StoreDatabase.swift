@@ -24,7 +24,7 @@ public struct ForeignStore: Error, CustomStringConvertible {
 ///
 /// Safe to share between threads: everything goes through one serialising connection.
 public final class StoreDatabase: Sendable {
-    private let queue: DatabaseQueue
+    let queue: DatabaseQueue
     public let path: String
 
     /// Opens or makes the database of a store.

@@ -33,6 +33,8 @@ public struct AgentCore: Sendable {
     var ended: [RunName] = []
     /// Runs that failed here: not to be tried before.
     var notBefore: [RunName: Timestamp] = [:]
+    /// When old outcomes are looked for again; nil until the hub has been heard.
+    var forgettingDue: Timestamp?
     var jitter: SplitMix
     var freeBytes: Int64 = 0
     var isDownloadWindowOpen = true
@@ -96,6 +98,7 @@ public struct AgentCore: Sendable {
         case .chunkRejected(let package, let index): chunkRejected(package, index, now: now, &effects)
         case .unpacked(let package): unpacked(package, now: now, &effects)
         case .applied(let name, let result): applied(name, result, now: now, &effects)
+        case .outcomesForgotten(let isAll): if !isAll { forgettingDue = now }
         case .failed(let package, let fault): failed(package, fault, now: now, &effects)
         case .tick(let surroundings):
             freeBytes = surroundings.freeBytes
@@ -197,6 +200,8 @@ public enum AgentEvent: Sendable {
     case unpacked(PackageID)
     case applied(AgentCore.RunName, StoredState)
     case failed(PackageID, AgentFault)
+    /// A slice of old outcomes was forgotten; or all there were.
+    case outcomesForgotten(isAll: Bool)
     case tick(Surroundings)
 }
 
@@ -223,6 +228,9 @@ public enum AgentEffect: Sendable {
     case recordCancel(HubLetter.CancelOrder)
     /// Forget acknowledged reports; answered by `.stored`.
     case acknowledge([ReportName])
+    /// Forget a slice of outcomes that nobody can ask about any more; answered by `.outcomesForgotten`. `oldest`: the
+    /// number of the oldest session that the hub has open here.
+    case forgetOutcomes(oldest: Int64?)
     /// Begin an incarnation above the counter; answered by `.stored`.
     case raiseIncarnation(above: Int64)
     case log(String, isProblem: Bool)

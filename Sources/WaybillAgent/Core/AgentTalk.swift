@@ -10,6 +10,8 @@ extension AgentCore {
     static let requestPatience: Int64 = 10_000
     /// Hellos missed by the hub before the connection counts as dead and is made anew.
     static let silentHellos: Int64 = 3
+    /// Old outcomes are looked for once a day.
+    static let forgettingInterval: Int64 = 24 * 3600 * 1000
     /// How long a refused agent stays quiet before it tries again.
     static let refusedPause: Int64 = 30_000
 
@@ -98,6 +100,7 @@ extension AgentCore {
             hubRun = welcome.hubRun
         }
         for order in welcome.cancels { cancel(order, &effects) }
+        forgetOutcomes(welcome, now: now, &effects)
         guard let task, task.phase != .applying else { return }
         if welcome.held.contains(where: { RunName($0.session, $0.run) == task.name }) {
             effects.append(.log("session \(task.offer.session) waits for its window", isProblem: false))
@@ -106,6 +109,16 @@ extension AgentCore {
             effects.append(.log("session \(task.offer.session) is no longer on offer; dropped", isProblem: false))
             drop(discarding: true, &effects)
         }
+    }
+
+    /// Once a day, and only when the hub has just said what it still has open here.
+    private mutating func forgetOutcomes(
+        _ welcome: HubLetter.Welcome, now: Timestamp, _ effects: inout [AgentEffect]
+    ) {
+        guard forgettingDue.map({ $0 <= now }) ?? true else { return }
+        forgettingDue = now + AgentCore.forgettingInterval
+        let open = welcome.offers.map(\.session) + welcome.cancels.map(\.session)
+        effects.append(.forgetOutcomes(oldest: open.map(\.number).min()))
     }
 
     private mutating func acknowledged(_ names: [ReportName], _ effects: inout [AgentEffect]) {

@@ -149,6 +149,11 @@ final class AgentTurn {
             try ledger.acknowledge(names)
             CrashPoint.acknowledged.pass()
             return .stored(try ledger.storedState())
+        case .forgetOutcomes(let oldest):
+            let gone = try ledger.forgetOutcomes(
+                before: OutcomeRetention.cutoff(at: parts.clock.now()), olderThan: oldest)
+            if gone > 0 { parts.logger.debug("\(gone) outcomes of old sessions were forgotten") }
+            return .outcomesForgotten(isAll: gone < OutcomeRetention.slice)
         case .raiseIncarnation(let counter):
             _ = try ledger.raiseIncarnation(above: counter, random: UInt64.random(in: .min ... .max))
             return .stored(try ledger.storedState())
