@@ -118,7 +118,8 @@ let package = Package(
         tests(
             "WaybillHubTests",
             [
-                "WaybillHub", "WaybillModel", "WaybillWire", "WaybillSessions", "WaybillAdmin", logging, lifecycle,
+                "WaybillHub", "WaybillModel", "WaybillWire", "WaybillSessions", "WaybillAdmin", "WaybillCapture",
+                "WaybillDatabase", "WaybillJobs", "WaybillPlan", logging, lifecycle,
                 httpClient, hummingbird, yams, grdb,
             ]),
         tests("WaybillAgentTests", ["WaybillAgent", "WaybillTransfer", "WaybillModel", "WaybillWire"]),

@@ -110,39 +110,36 @@ struct RetentionRun {
             reply.kinds.append(.init(kind: "changes", rows: log.0, bytes: log.0 * log.1))
             return
         }
-        let gone = try forgetRows(decision, cutoffs)
-        reply.kinds.append(.init(kind: "history", rows: gone, bytes: gone * past.1))
-        let changes = try forgetChanges(upTo: decision.logUpTo)
-        reply.kinds.append(.init(kind: "changes", rows: changes, bytes: changes * log.1))
-    }
-
-    private func forgetRows(_ decision: HistoryDecision, _ cutoffs: RetentionCutoffs) throws -> Int64 {
         try rows.onRows { try $0.raiseFloors(decision, cutoffs) }
         CrashPoint.purging.pass()
-        var gone: Int64 = 0
+        try forgetRows { reply.add(.init(kind: "history", rows: $0, bytes: $0 * past.1)) }
+        try forgetChanges(upTo: decision.logUpTo) { reply.add(.init(kind: "changes", rows: $0, bytes: $0 * log.1)) }
+    }
+
+    /// - Parameter tell: is told what each slice has taken, so that a run cut short tells what it did.
+    private func forgetRows(tell: (Int64) -> Void) throws {
         for job in jobs {
             var isLast = false
             while !isLast {
                 let slice = try rows.onRows { try $0.forgetSlice(of: job, limit: RetentionLimits.pastSlice) }
                 CrashPoint.purging.pass()
-                gone += slice.rows
+                tell(slice.rows)
                 isLast = slice.isLast
                 if !isLast { try takeBreath() }
             }
         }
-        return gone
     }
 
-    private func forgetChanges(upTo version: Int64) throws -> Int64 {
-        guard version > 0 else { return 0 }
+    private func forgetChanges(upTo version: Int64, tell: (Int64) -> Void) throws {
+        tell(0)
+        guard version > 0 else { return }
         let purge = try ChangeLogPurge(hqPath: home.hqDatabase)
         defer { try? purge.close() }
-        var gone: Int64 = 0
         while true {
             let slice = try purge.forgetSlice(upTo: version, limit: RetentionLimits.logSlice)
             CrashPoint.purging.pass()
-            gone += Int64(slice)
-            guard slice == RetentionLimits.logSlice else { return gone }
+            tell(Int64(slice))
+            guard slice == RetentionLimits.logSlice else { return }
             try takeBreath()
         }
     }

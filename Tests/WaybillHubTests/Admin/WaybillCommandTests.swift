@@ -185,12 +185,12 @@ struct CommandRun: Sendable {
     var err: String
 }
 
-private func waybill(_ arguments: String..., environment: [String: String] = [:]) async throws -> CommandRun {
+func waybill(_ arguments: String..., environment: [String: String] = [:]) async throws -> CommandRun {
     try await waybill(arguments, environment: environment)
 }
 
 /// Runs the program that was built together with these tests.
-private func waybill(_ arguments: [String], environment: [String: String] = [:]) async throws -> CommandRun {
+func waybill(_ arguments: [String], environment: [String: String] = [:]) async throws -> CommandRun {
     let process = Process()
     let tests = URL(fileURLWithPath: CommandLine.arguments.first ?? "").resolvingSymlinksInPath()
     process.executableURL = tests.deletingLastPathComponent().appendingPathComponent("waybill")
