@@ -28,6 +28,8 @@ public enum DeliveryStatus: String, Sendable, CaseIterable {
 /// The header of a download session: facts about its packages, not about stores.
 public enum SessionStatus: String, Sendable, CaseIterable {
     case started = "Started"
+    /// Its packages are made, but they change more than the job's limits allow; no store is offered any of them.
+    case awaitingApproval = "AwaitingApproval"
     case available = "Available"
     case noData = "NoData"
     case createFailed = "CreateFailed"

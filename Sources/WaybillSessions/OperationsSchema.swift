@@ -149,6 +149,7 @@ enum OperationsSchema {
                     ALTER TABLE delivery ADD COLUMN ignores_window INTEGER NOT NULL DEFAULT 0;
                     """)
         }
+        migrator.registerMigration("4 approval") { db in try HeldSession.createTables(in: db) }
         return migrator
     }
 }
