@@ -39,10 +39,13 @@ public struct HubStatus: Codable, Hashable, Sendable {
         public var running: Int
         /// Stores with a failed or suspended delivery.
         public var failedStores: Int
+        /// Sessions that exceed a limit of their job and wait for somebody to approve or cancel them.
+        public var awaitingApproval: Int
 
-        public init(running: Int, failedStores: Int) {
+        public init(running: Int, failedStores: Int, awaitingApproval: Int = 0) {
             self.running = running
             self.failedStores = failedStores
+            self.awaitingApproval = awaitingApproval
         }
     }
 

@@ -119,16 +119,20 @@ public struct SessionDetail: Codable, Hashable, Sendable {
     public var summary: SessionSummary
     /// By store.
     public var deliveries: [DeliveryDetail]
+    /// nil for a session that stayed within its job's limits.
+    public var approval: ApprovalDetail?
 
     /// - Parameter summary: its `deliveries` are counted anew from `deliveries`.
-    public init(summary: SessionSummary, deliveries: [DeliveryDetail]) {
+    public init(summary: SessionSummary, deliveries: [DeliveryDetail], approval: ApprovalDetail? = nil) {
         self.summary = summary
         self.deliveries = deliveries
+        self.approval = approval
         self.summary.deliveries = SessionDetail.counts(deliveries)
     }
 
     private enum CodingKeys: String, CodingKey {
         case id, job, status, kind, version, epoch, createdAt, rows, bytes, bytesDone, deliveries, message, waitsFor
+        case approval
     }
 
     public init(from decoder: any Decoder) throws {
@@ -150,6 +154,7 @@ public struct SessionDetail: Codable, Hashable, Sendable {
             message: try container.decodeIfPresent(String.self, forKey: .message),
             waitsFor: try container.decode([SessionID].self, forKey: .waitsFor))
         self.deliveries = deliveries
+        approval = try container.decodeIfPresent(ApprovalDetail.self, forKey: .approval)
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -167,6 +172,7 @@ public struct SessionDetail: Codable, Hashable, Sendable {
         try container.encode(deliveries, forKey: .deliveries)
         try container.encode(summary.message, forKey: .message)
         try container.encode(summary.waitsFor, forKey: .waitsFor)
+        try container.encode(approval, forKey: .approval)
     }
 
     private static func counts(_ deliveries: [DeliveryDetail]) -> [String: Int] {

@@ -31,7 +31,8 @@ struct HubBackend: AdminBackend {
     func status() async throws -> HubStatus {
         let contacts = await contacts()
         let now = clock.now()
-        let (home, operations, jobList, policy) = (home, operations, jobList, configuration.retention)
+        let (home, operations, policy) = (home, operations, configuration.retention)
+        let jobList = try await jobSet().jobs
         let usage = try await onOwnThread { try HubUsage.measure(home, operations, jobList, policy) }
         return try await operations.reading { db in
             let records = try StoreRecord.all(in: db)
@@ -47,7 +48,8 @@ struct HubBackend: AdminBackend {
                     pending: records.filter { $0.state == .pending }.count,
                     retired: records.filter { $0.state == .retired }.count),
                 sessions: HubStatus.Sessions(
-                    running: try SessionList.runningCount(in: db), failedStores: Set(failures.map(\.store)).count),
+                    running: try SessionList.runningCount(in: db), failedStores: Set(failures.map(\.store)).count,
+                    awaitingApproval: try HeldSession.awaitingCount(in: db)),
                 disk: usage.disk, slowest: usage.slowest,
                 errors: failures.map { failure in
                     let at = failure.told.downloadedAt ?? failure.told.requestedAt ?? now

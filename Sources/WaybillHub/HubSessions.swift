@@ -25,7 +25,9 @@ extension HubBackend {
             let session = try find(reference, in: db)
             let counts = try SessionList.rollUp(session.id, in: db)
             let deliveries = try DeliveryRecord.all(of: session.id, in: db).map { detail($0, contacts[$0.store]) }
-            return SessionDetail(summary: try summary(session, counts, contacts, in: db), deliveries: deliveries)
+            return SessionDetail(
+                summary: try summary(session, counts, contacts, in: db), deliveries: deliveries,
+                approval: try approval(session, in: db))
         }
     }
 
@@ -51,7 +53,11 @@ extension HubBackend {
         _ session: SessionRecord, _ counts: [DeliveryStatus: Int], _ contacts: [StoreID: HubOrder.Contact],
         in db: Database
     ) throws -> SessionSummary {
-        let volume = try SessionList.volume(session.id, in: db)
+        var volume = try SessionList.volume(session.id, in: db)
+        if session.status == .awaitingApproval {
+            let held = try HeldSession.volume(session.id, in: db)
+            volume = (volume.rows + held.rows, volume.bytes + held.bytes, volume.bytesDone)
+        }
         let underWay = contacts.values.compactMap(\.progress).filter { $0.session == session.id }
             .reduce(0) { $0 + $1.bytesDone }
         let kind = try kind(session, in: db)
@@ -90,12 +96,7 @@ extension HubBackend {
     func publish(_ request: PublishRequest) async throws -> PublishReply {
         let set = try await jobSet()
         let jobs = request.jobs.isEmpty ? set.jobs.map(\.id) : request.jobs
-        for job in jobs where set.job(job) == nil { throw unknownJob(job, in: set) }
-        try await operations.reading { db in
-            for store in request.stores where try StoreRecord.find(store, in: db) == nil {
-                throw AdminError.notFound("there is no store \(store); add it with: waybill store add \(store)")
-            }
-        }
+        try await checkNames(jobs: jobs, stores: request.stores, in: set)
         let publisher = publisher
         let sessionRequest = SessionRequest(
             isFull: request.full, stores: request.stores.isEmpty ? nil : request.stores.map(\.rawValue),
@@ -117,7 +118,8 @@ extension HubBackend {
     func cancel(_ reference: SessionReference, _ request: CancelRequest) async throws -> CancelReply {
         let (session, known) = try await operations.reading { db in
             let session = try find(reference, in: db)
-            return (session, try DeliveryRecord.all(of: session.id, in: db).map(\.store))
+            let held = try HeldSession.deliveries(of: session, in: db).map(\.store)
+            return (session, try DeliveryRecord.all(of: session.id, in: db).map(\.store) + held)
         }
         for store in request.stores where !known.contains(store) {
             throw AdminError.notFound("session \(session.id) has no delivery for store \(store)")
@@ -136,6 +138,7 @@ extension HubBackend {
     func rerun(_ reference: SessionReference, _ request: RerunRequest) async throws -> RerunReply {
         let (session, deliveries) = try await operations.reading { db in
             let session = try find(reference, in: db)
+            try refuseRerunOfHeld(session, in: db)
             return (session, try DeliveryRecord.all(of: session.id, in: db))
         }
         for store in request.stores where !deliveries.contains(where: { $0.store == store }) {

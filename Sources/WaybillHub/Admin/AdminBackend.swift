@@ -35,6 +35,10 @@ public protocol AdminBackend: Sendable {
     func forget(_ request: RetentionRequest) async throws -> RetentionReply
     /// Creates the sessions and returns; they may still be `Started`.
     func publish(_ request: PublishRequest) async throws -> PublishReply
+    /// Says what publishing would do, and does nothing of it.
+    func plan(_ request: PlanRequest) async throws -> PlanReply
+    /// Offers a session that awaits approval to its stores.
+    func approve(_ session: SessionReference) async throws -> ApproveReply
 
     /// By store, all of them.
     func stores() async throws -> [StoreSummary]

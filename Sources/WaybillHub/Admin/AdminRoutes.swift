@@ -11,6 +11,7 @@ struct AdminRoutes {
         addSessions(to: v1)
         addStores(to: v1)
         addRetention(to: v1)
+        addPlans(to: v1)
         v1.get("tables") { _, _ in try jsonResponse(try await backend.tables()) }
         v1.get("jobs") { _, _ in try jsonResponse(try await backend.jobs()) }
         v1.post("jobs/check") { request, context in

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Logging
+import WaybillAdmin
 import WaybillDatabase
 import WaybillJobs
 import WaybillModel
@@ -77,6 +78,11 @@ final class Publisher: Sendable {
         }
         queue.add(.build(id))
         return id
+    }
+
+    /// Queues a dry run; the reply is called on the publisher's thread.
+    func plan(_ request: PlanRequest, reply: @escaping @Sendable (PlanReply) -> Void) {
+        queue.add(.plan(request, reply: reply))
     }
 
     /// Deletes files in the packages folder that no session names: a build was cut short, or a purge.

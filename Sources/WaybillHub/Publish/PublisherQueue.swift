@@ -1,4 +1,5 @@
 import Foundation
+import WaybillAdmin
 import WaybillModel
 import WaybillPlan
 
@@ -10,6 +11,8 @@ enum PublisherTask: Sendable {
     case prepare(SessionID, StoreID, base: Watermark?, isRepair: Bool)
     /// Work of others that needs `rows.db`, short enough for a session to wait for it.
     case use(@Sendable (Rows) -> Void)
+    /// Say what publishing would do. The reply is called on the publisher's thread.
+    case plan(PlanRequest, reply: @Sendable (PlanReply) -> Void)
 }
 
 /// Tasks waiting for the publisher: many threads add, one takes and may wait.

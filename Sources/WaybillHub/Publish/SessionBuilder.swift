@@ -42,6 +42,7 @@ final class SessionBuilder {
         case .prepare(let session, let store, let base, let isRepair):
             prepare(session, for: store, base: base, isRepair: isRepair)
         case .use(let work): work(rows)
+        case .plan(let request, let reply): reply(plan(request))
         }
     }
 
@@ -68,25 +69,16 @@ final class SessionBuilder {
         guard let job = jobs.current.job(session.job)?.at(clock.now()) else {
             throw HomeFault("there is no job \(session.job)")
         }
-        let derivation = try rows.derive(job)
-        session.version = derivation.version
-        session.token = derivation.token
-        let targets = try sessionTargets(of: session)
-        let plan = try rows.plan(job, at: derivation, for: targets.map(\.planned))
-        var work = SessionWork(noData: plan.noData)
-        var remaining = plan.packages
-        // What is on its way with the very same rows is left to arrive; replacing it would only cost the line.
-        let pending = session.request.isFull || session.request.isUrgent ? [:] : try pendingBases(of: session, targets)
-        if !pending.isEmpty {
-            let onTheirWay = try rows.plan(
-                job, at: derivation, for: pending.map { PlanTarget(store: $0.key, base: $0.value.base) })
-            work.covered = onTheirWay.noData.reduce(into: [:]) { $0[$1] = pending[$1]?.session }
-            remaining = remaining.compactMap { $0.without(Set(onTheirWay.noData)) }
+        let draft = try draft(job, session.request)
+        session.version = draft.derivation.version
+        session.token = draft.derivation.token
+        let excesses = try excesses(of: draft)
+        var work = SessionWork(noData: draft.noData)
+        for package in draft.packages {
+            try makePackages(
+                package, job: job, derivation: draft.derivation, session: session, draft.targets, &work)
         }
-        for package in remaining {
-            try makePackages(package, job: job, derivation: derivation, session: session, targets, &work)
-        }
-        finish(&session, work, targets, tryCount: job.tryCount)
+        finish(&session, work, draft, excesses)
     }
 
     /// One package for each plan; more only when its stores stand at more watermarks than one manifest may name.
@@ -143,28 +135,32 @@ final class SessionBuilder {
     }
 
     private func finish(
-        _ session: inout SessionRecord, _ work: SessionWork, _ targets: [SessionTarget], tryCount: Int
+        _ session: inout SessionRecord, _ work: SessionWork, _ draft: SessionDraft, _ excesses: [Excess]
     ) {
         session.rows = work.sealed.reduce(0) { $0 + $1.package.rows }
         session.bytes = work.sealed.reduce(0) { $0 + $1.package.bytes }
         session.kind = !work.sealed.isEmpty && work.sealed.allSatisfy { $0.package.kind == .full } ? .full : .delta
         session.status = work.sealed.isEmpty ? .noData : .available
-        session.waitsFor = Set(work.covered.values).sorted { $0.number < $1.number }
-        if targets.isEmpty { session.message = "no store has enrolled" }
+        session.waitsFor = Set(draft.covered.values).sorted { $0.number < $1.number }
+        if draft.targets.isEmpty { session.message = "no store has enrolled" }
+        if session.status == .available, !excesses.isEmpty {
+            session.status = .awaitingApproval
+            session.message = Excess.reason(excesses)
+        }
         var deliveries: [Delivery] = []
         // A session without any package has no deliveries: nothing for anybody is one line, not one for each store.
         if !work.sealed.isEmpty {
-            for target in targets {
+            for target in draft.targets {
                 var delivery = Delivery(
                     session: session.id, store: target.store, job: session.job, version: session.version,
                     package: work.packages[target.store], isNoData: work.packages[target.store] == nil,
-                    tryCount: tryCount)
+                    tryCount: draft.job.tryCount)
                 delivery.ignoresWindow = session.request.isUrgent
-                if let other = work.covered[target.store] { delivery.note = "on its way in session \(other)" }
+                if let other = draft.covered[target.store] { delivery.note = draft.place(of: other) }
                 deliveries.append(delivery)
             }
-        } else if let other = work.covered.values.first {
-            session.message = "on its way already in session \(other)"
+        } else if let other = session.waitsFor.first(where: draft.awaiting.contains) ?? session.waitsFor.first {
+            session.message = draft.place(of: other)
         }
         let id = session.id
         let logger = logger
@@ -242,7 +238,6 @@ extension SessionBuilder {
 /// What building a session has come to so far.
 private struct SessionWork {
     var noData: [StoreID]
-    var covered: [StoreID: SessionID] = [:]
     var sealed: [SealedRecord] = []
     var packages: [StoreID: PackageRef] = [:]
 }

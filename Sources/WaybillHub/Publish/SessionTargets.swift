@@ -10,24 +10,29 @@ struct SessionTarget {
     var watermark: Watermark?
     /// The same in terms of `rows.db`; nil when its session is not of this hub's history.
     var base: Base?
+    /// Where it stands, as `base`, also when it shall get everything.
+    var standing: Base?
 
     var planned: PlanTarget { PlanTarget(store: store, base: base) }
 }
 
 extension SessionBuilder {
     /// The active stores that a session is for, with the positions they last told.
-    func sessionTargets(of session: SessionRecord) throws -> [SessionTarget] {
-        let wanted = session.request.stores.map { Set($0.compactMap(StoreID.init)) }
+    func sessionTargets(of job: JobID, _ request: SessionRequest) throws -> [SessionTarget] {
+        let wanted = request.stores.map { Set($0.compactMap(StoreID.init)) }
         return try operations.read { db in
             var known: [SessionID: Base?] = [:]
             var targets: [SessionTarget] = []
             for record in try StoreRecord.all(in: db) where record.state == .active {
                 if let wanted, !wanted.contains(record.id) { continue }
                 var target = SessionTarget(store: record.id)
-                if !session.request.isFull, let mark = try StoreRecord.positions(of: record.id, in: db)[session.job] {
-                    target.watermark = mark
+                if let mark = try StoreRecord.positions(of: record.id, in: db)[job] {
                     if known[mark.session] == nil { known[mark.session] = try base(of: mark.session, in: db) }
-                    target.base = known[mark.session] ?? nil
+                    target.standing = known[mark.session] ?? nil
+                    if !request.isFull {
+                        target.watermark = mark
+                        target.base = target.standing
+                    }
                 }
                 targets.append(target)
             }
@@ -37,12 +42,12 @@ extension SessionBuilder {
 
     /// Deliveries of the job that are on their way undisturbed, and what a store will have after them.
     func pendingBases(
-        of session: SessionRecord, _ targets: [SessionTarget]
+        of job: JobID, _ targets: [SessionTarget]
     ) throws -> [StoreID: (session: SessionID, base: Base)] {
         try operations.read { db in
             var pending: [StoreID: (session: SessionID, base: Base)] = [:]
             for target in targets {
-                let open = try DeliveryRecord.open(of: target.store, in: db).filter { $0.job == session.job }
+                let open = try DeliveryRecord.open(of: target.store, in: db).filter { $0.job == job }
                 guard let newest = open.last, [.available, .requested, .downloaded].contains(newest.status),
                     newest.cancelAskedAt == nil, let base = try base(of: newest.session, in: db)
                 else { continue }

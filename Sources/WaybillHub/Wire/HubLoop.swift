@@ -129,6 +129,9 @@ enum HubOrder: Sendable {
     /// A session is ready: its header, its packages, and a delivery for each store.
     case offer(SessionRecord, [SealedRecord], [Delivery], reply: @Sendable () -> Void)
     case prepared(SessionID, StoreID, Preparation, SealedRecord?)
+    /// A session that awaits approval shall be offered. Replies with the stores it is offered to; nil when it does not
+    /// await approval any more.
+    case approve(SessionID, reply: @Sendable ([StoreID]?) -> Void)
     case cancel(SessionID, stores: [StoreID]?, reason: String, reply: @Sendable ([StoreID: CancelAnswer]) -> Void)
     case rerun(SessionID, stores: [StoreID]?, reply: @Sendable ([StoreID: String?]) -> Void)
     case retry(SessionID, stores: [StoreID]?, reply: @Sendable ([StoreID: String?]) -> Void)

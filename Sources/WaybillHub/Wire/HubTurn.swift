@@ -110,7 +110,7 @@ struct HubTurn: ~Copyable {
     // MARK: desks
 
     /// The store's desk, loaded from `hub.db` at its first event; nil when there is no such store.
-    private mutating func withDesk(
+    mutating func withDesk(
         of store: StoreID, _ batch: inout Batch, _ body: (inout Desk) throws -> [DeskEffect]
     ) rethrows {
         guard var desk = desks.removeValue(forKey: store) ?? load(store) else { return }
@@ -225,9 +225,10 @@ struct HubTurn: ~Copyable {
         case .prepared(let session, let store, let outcome, let sealed):
             if let sealed { batch.saves.append { try sealed.save(in: $0) } }
             withDesk(of: store, &batch) { $0.step(.prepared(session, outcome), now: now) }
+        case .approve(let session, let reply): approve(session, now: now, &batch, reply)
         case .cancel(let session, let stores, let reason, let reply):
-            var answers: [StoreID: CancelAnswer] = [:]
-            for delivery in deliveries(of: session, stores, batch.unwritten) {
+            var answers = cancelHeld(session, stores, reason: reason, now: now, &batch)
+            for delivery in deliveries(of: session, stores, batch.unwritten) where answers[delivery.store] == nil {
                 withDesk(of: delivery.store, &batch) { desk in
                     let effects = desk.step(.cancel(delivery, reason: reason), now: now)
                     for case .answerCancel(let answer) in effects { answers[delivery.store] = answer }
@@ -299,8 +300,12 @@ struct HubTurn: ~Copyable {
         } catch {
             return parts.logger.error("session \(session.id) could not be looked up in hub.db: \(error)")
         }
-        batch.saves.append { try session.save(in: $0) }
         for record in sealed { batch.saves.append { try record.save(in: $0) } }
+        batch.saves.append { try HeldSession.supersede(by: session, deliveries, in: $0) }
+        if session.status == .awaitingApproval {
+            return batch.saves.append { try HeldSession.hold(session, deliveries, at: now, in: $0) }
+        }
+        batch.saves.append { try session.save(in: $0) }
         for delivery in deliveries {
             withDesk(of: delivery.store, &batch) { $0.step(.offered(delivery), now: now) }
         }

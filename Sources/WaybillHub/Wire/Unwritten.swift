@@ -10,6 +10,8 @@ struct Unwritten {
     private var deliveries: [SessionID: [StoreID: Delivery]] = [:]
     /// Sessions called off as a whole.
     private var canceled: Set<SessionID> = []
+    /// Sessions that awaited approval before this turn.
+    private var approved: Set<SessionID> = []
 
     mutating func note(_ delivery: Delivery) { deliveries[delivery.session, default: [:]][delivery.store] = delivery }
 
@@ -18,6 +20,10 @@ struct Unwritten {
     }
 
     func delivery(_ session: SessionID, _ store: StoreID) -> Delivery? { deliveries[session]?[store] }
+
+    mutating func noteApproved(_ session: SessionID) { approved.insert(session) }
+
+    func isApproved(_ session: SessionID) -> Bool { approved.contains(session) }
 
     func isCanceled(_ session: SessionID) -> Bool { canceled.contains(session) }
 

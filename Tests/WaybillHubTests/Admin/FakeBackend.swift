@@ -31,6 +31,32 @@ actor FakeBackend: AdminBackend {
         ],
         warnings: [], warningsTotal: 0, version: 17)
 
+    static let plan = PlanReply(jobs: [
+        JobPlan(
+            job: JobID("prices").unsafelyUnwrapped, version: Version(epoch: 1, number: 280),
+            audiences: [
+                AudiencePlan(
+                    stores: ["S1", "S2", "S3", "S4"].compactMap(StoreID.init), kind: .delta, isFirstLoad: false,
+                    bytesEstimate: 764,
+                    tables: [
+                        TablePlan(
+                            table: "price_base", added: 0, changed: 2, removed: 412, had: 500,
+                            priceMoves: [
+                                PriceMovePlan(
+                                    key: ["COF-HAUS"], column: "base_price_e4", before: 18.9, after: 189, percent: 900),
+                                PriceMovePlan(
+                                    key: ["TEA"], column: "base_price_e4", before: 0, after: 2.5, percent: nil),
+                            ],
+                            disappearing: ["BAK-1", "BAK-2"]),
+                        TablePlan(
+                            table: "exchange_rate", added: 0, changed: 0, removed: 0, had: nil, priceMoves: [],
+                            disappearing: []),
+                    ],
+                    exceeds: ["lose 412 of 500 rows of price_base (82.4 %, limit 30 %)"])
+            ],
+            noData: 2, covered: 1, waitsFor: [FakeBackend.first], needsApproval: true)
+    ])
+
     private var runsUntilCancelled = false
     private(set) var wasCancelled = false
 
@@ -124,6 +150,21 @@ actor FakeBackend: AdminBackend {
         return PublishReply(sessions: [
             .init(id: FakeBackend.second, job: detail(FakeBackend.second).summary.job, status: "Started")
         ])
+    }
+
+    private(set) var planned: [PlanRequest] = []
+
+    func plan(_ request: PlanRequest) async throws -> PlanReply {
+        planned.append(request)
+        return FakeBackend.plan
+    }
+
+    func approve(_ session: SessionReference) async throws -> ApproveReply {
+        let id = try id(session)
+        guard id == FakeBackend.first else {
+            throw AdminError.conflict("session \(id) does not await approval: it was canceled")
+        }
+        return ApproveReply(session: id, stores: ["S1", "S2"].compactMap(StoreID.init))
     }
 
     func stores() async throws -> [StoreSummary] {

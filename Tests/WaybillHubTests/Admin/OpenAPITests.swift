@@ -31,7 +31,9 @@ import Yams
         ("POST", "/v1/sessions/1/retry", "{}", "RetryReply"),
         ("POST", "/v1/purge", #"{"older_than_seconds": 1}"#, "PurgeReply"),
         ("POST", "/v1/retention/run", #"{"dry_run": true}"#, "RetentionReply"),
-        ("POST", "/v1/publish", "{}", "PublishReply"),
+        ("POST", "/v1/publish", "{}", "PublishReply"), ("POST", "/v1/plan", "{}", "PlanReply"),
+        ("POST", "/v1/sessions/1/approve", "", "ApproveReply"),
+        ("POST", "/v1/sessions/2/approve", "", "ErrorReply"),
         ("GET", "/v1/stores", "", "[StoreSummary]"), ("GET", "/v1/stores/S1", "", "StoreDetail"),
         ("POST", "/v1/stores", #"{"store": "S1"}"#, "StoreAdded"), ("GET", "/v1/jobs", "", "[JobSummary]"),
         ("GET", "/v1/jobs/prices", "", "JobDetail"), ("POST", "/v1/imports", "", "ImportCreated"),
@@ -82,7 +84,7 @@ private struct OpenAPIDocument {
             }
             return []
         }
-        return types.contains("integer") || types.contains("boolean") ? [] : ["\(place) is \(value)"]
+        return types.contains { ["integer", "number", "boolean"].contains($0) } ? [] : ["\(place) is \(value)"]
     }
 
     private func faults(of object: [String: Any], schema: [String: Any], at place: String) -> [String] {

@@ -1,0 +1,82 @@
+import GRDB
+import WaybillJobs
+import WaybillModel
+import WaybillPlan
+import WaybillSessions
+
+/// Guard rails: whether somebody has to approve what a session would change.
+extension SessionBuilder {
+    /// Sessions of a job that are looked through for what a store was let have; older ones are long applied.
+    private static let sessionsLookedAt = 200
+
+    /// The limits of the job that the session would exceed, judged by the difference to what stores have, also where
+    /// they would be sent everything.
+    ///
+    /// What a store was offered already, by a session within the limits or approved, is no news although the store has
+    /// not applied it yet. What is held back is: so a second run cannot smuggle it through.
+    func excesses(of draft: SessionDraft) throws -> [Excess] {
+        guard draft.job.limits.areAny else { return [] }
+        let found = try excesses(of: try netPlans(draft), draft)
+        guard !found.isEmpty else { return [] }
+        let concerned = Set(found.flatMap(\.stores))
+        let accepted = try acceptedBases(draft, concerned)
+        guard !accepted.isEmpty else { return found }
+        let again = try rows.plan(
+            draft.job, at: draft.derivation, for: accepted.map { PlanTarget(store: $0.key, base: $0.value) })
+        let others = found.compactMap { excess -> Excess? in
+            var rest = excess
+            rest.stores.removeAll { accepted[$0] != nil }
+            return rest.stores.isEmpty ? nil : rest
+        }
+        return try others + excesses(of: again.packages, draft)
+    }
+
+    /// The draft's packages as differences to what the stores have: a session that sends everything changes no more
+    /// than that.
+    func netPlans(_ draft: SessionDraft) throws -> [PackagePlan] {
+        guard draft.request.isFull else { return draft.packages }
+        return try rows.plan(
+            draft.job, at: draft.derivation,
+            for: draft.targets.map { PlanTarget(store: $0.store, base: $0.standing) }
+        ).packages
+    }
+
+    private func excesses(of plans: [PackagePlan], _ draft: SessionDraft) throws -> [Excess] {
+        try plans.filter { $0.kind == .delta }.flatMap { plan in
+            let impact = try rows.impact(of: plan, job: draft.job, at: draft.derivation)
+            return draft.job.limits.exceeded(by: impact, at: plan.stores)
+        }
+    }
+
+    /// For those of the stores that were let have something newer than they have: what that is.
+    private func acceptedBases(_ draft: SessionDraft, _ stores: Set<StoreID>) throws -> [StoreID: Base] {
+        try operations.read { db in
+            let sessions = try SessionRecord.letOut(
+                draft.job.id, limit: SessionBuilder.sessionsLookedAt, in: db)
+            var bases: [StoreID: Base] = [:]
+            for target in draft.targets where stores.contains(target.store) {
+                for session in sessions {
+                    if let standing = target.standing, session.version.number <= standing.version { break }
+                    guard let delivery = try DeliveryRecord.find(session.id, target.store, in: db),
+                        !delivery.isNoData
+                    else { continue }
+                    // Called off is called off: the older session before it does not stand for it.
+                    if delivery.cancelAskedAt == nil {
+                        bases[target.store] = Base(version: session.version.number, token: session.token)
+                    }
+                    break
+                }
+            }
+            return bases
+        }
+    }
+}
+
+extension Excess {
+    /// Why a session is held back, in one sentence.
+    static func reason(_ excesses: [Excess]) -> String {
+        guard let first = excesses.first else { return "" }
+        let more = excesses.count - 1
+        return first.sentence + (more > 0 ? ", and \(more) more limit\(more == 1 ? " is" : "s are") exceeded" : "")
+    }
+}

@@ -1,0 +1,72 @@
+import GRDB
+import WaybillJobs
+import WaybillModel
+import WaybillPlan
+import WaybillSessions
+
+/// What a session would consist of, before anything is made or written: the common part of publishing and of a dry run.
+struct SessionDraft {
+    var job: Job
+    var request: SessionRequest
+    var derivation: Derivation
+    var targets: [SessionTarget]
+    /// The packages to make.
+    var packages: [PackagePlan]
+    /// Stores that have it all already.
+    var noData: [StoreID]
+    /// Stores that an earlier session brings the very same rows, and that session: it is on its way, or awaits
+    /// approval.
+    var covered: [StoreID: SessionID] = [:]
+    /// Those of the earlier sessions that await approval.
+    var awaiting: Set<SessionID> = []
+
+    /// Where a covered store's rows are, in words.
+    func place(of other: SessionID) -> String {
+        awaiting.contains(other) ? "awaits approval in session \(other)" : "on its way in session \(other)"
+    }
+}
+
+extension SessionBuilder {
+    /// Derives the job's rows and plans packages for the stores that a request is for.
+    func draft(_ job: Job, _ request: SessionRequest) throws -> SessionDraft {
+        let derivation = try rows.derive(job)
+        let targets = try sessionTargets(of: job.id, request)
+        let plan = try rows.plan(job, at: derivation, for: targets.map(\.planned))
+        var draft = SessionDraft(
+            job: job, request: request, derivation: derivation, targets: targets, packages: plan.packages,
+            noData: plan.noData)
+        guard !request.isFull else { return draft }
+        // What is on its way with the very same rows is left to arrive; replacing it would only cost the line.
+        let pending = request.isUrgent ? [:] : try pendingBases(of: job.id, targets)
+        if !pending.isEmpty {
+            let onTheirWay = try rows.plan(
+                job, at: derivation, for: pending.map { PlanTarget(store: $0.key, base: $0.value.base) })
+            draft.covered = onTheirWay.noData.reduce(into: [:]) { $0[$1] = pending[$1]?.session }
+            draft.packages = draft.packages.compactMap { $0.without(Set(onTheirWay.noData)) }
+        }
+        try leaveToHeldSessions(&draft)
+        return draft
+    }
+
+    /// Nothing has changed since a session was held back: asking for approval once is enough. A store that lacks
+    /// everything is not left waiting for it.
+    private func leaveToHeldSessions(_ draft: inout SessionDraft) throws {
+        let (job, token) = (draft.job.id, draft.derivation.token)
+        let held = try operations.read { db in
+            try HeldSession.awaiting(job, in: db).filter { $0.token == token }.flatMap { session in
+                try HeldSession.deliveries(of: session, in: db).filter { !$0.isNoData }
+            }
+        }
+        guard !held.isEmpty else { return }
+        let sessions = Dictionary(held.map { ($0.store, $0.session) }, uniquingKeysWith: { _, newer in newer })
+        draft.packages = draft.packages.compactMap { plan in
+            guard plan.kind == .delta else { return plan }
+            let waiting = plan.stores.filter { sessions[$0] != nil }
+            for store in waiting {
+                draft.covered[store] = sessions[store]
+                if let session = sessions[store] { draft.awaiting.insert(session) }
+            }
+            return plan.without(Set(waiting))
+        }
+    }
+}
