@@ -14,7 +14,9 @@ public enum HubViews {
                 + "\(Humane.count(stores.behind)) behind, \(Humane.count(stores.pending)) pending, "
                 + "\(Humane.count(stores.retired)) retired",
             "sessions  \(Humane.count(sessions.running)) running, "
-                + "\(Humane.count(sessions.failedStores, "store")) with a failed delivery",
+                + "\(Humane.count(sessions.failedStores, "store")) with a failed delivery"
+                + (sessions.awaitingApproval > 0
+                    ? ", \(Humane.count(sessions.awaitingApproval)) awaiting approval" : ""),
         ].map { screen.line($0) }
         lines += RetentionViews.disk(status).map { screen.line($0) }
         guard !status.errors.isEmpty else { return lines + ["errors    none"] }

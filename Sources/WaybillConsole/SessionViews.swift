@@ -28,7 +28,10 @@ public enum SessionViews {
                 + (summary.version.map { ", version \($0)" } ?? ""),
             "  stores    " + counts(summary),
         ]
-        if let message = summary.message { lines.append(screen.line("  message   " + TerminalText.plain(message))) }
+        if let approval = session.approval { lines += self.approval(approval, summary, screen) }
+        if let message = summary.message, message != session.approval?.reason {
+            lines.append(screen.line("  message   " + TerminalText.plain(message)))
+        }
         guard !session.deliveries.isEmpty else { return lines }
         var table = TextTable(
             "STORE", "STATUS", "?KIND", "?>ROWS", "?>SIZE", "?REQUESTED", "?DOWNLOADED", "APPLIED", ">TRIES", "?>LOCK",

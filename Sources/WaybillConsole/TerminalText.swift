@@ -76,6 +76,7 @@ public enum Style: Sendable {
         switch status {
         case "Applied": .good
         case "CreateFailed", "DownloadFailed", "ApplyFailed", "Suspended": .bad
+        case "AwaitingApproval": .warning
         case "Canceled", "Superseded", "NoData": .dim
         default: .plain
         }

@@ -37,12 +37,13 @@ struct Waybill: ParsableCommand {
             EXIT STATUS
               0   done
               1   failed; one sentence on stderr says why
-              3   done, but some stores failed or were not reached, or a part of a purge; they are named
+              3   done, but some stores failed or were not reached, a session awaits approval, or a part of a purge
+                  failed; they are named
               64  wrong usage
             """,
         subcommands: [
             StatusCommand.self, ImportCommand.self, PublishCommand.self, SessionCommand.self, StoreCommand.self,
-            JobCommand.self, PurgeCommand.self,
+            JobCommand.self, PlanCommand.self, PurgeCommand.self,
         ])
 
     @OptionGroup var hub: HubOption

@@ -14,6 +14,10 @@ struct PublishCommand: AsyncParsableCommand {
             With --wait it shows what happens and ends when every store has applied its part. Stores that are offline \
             or suspended are named and not waited for; then the exit status is 3. They get it when they are back.
 
+            A session that changes more than its job allows is not offered to any store: its status is \
+            AwaitingApproval, the exit status is 3, and 'session approve' or 'session cancel' decides. See before with \
+            'plan'.
+
             EXAMPLES
               waybill publish                         all jobs, to all stores
               waybill publish prices --wait           and see it arrive

@@ -5,16 +5,19 @@ import WaybillModel
 
 struct SessionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "session", abstract: "Download sessions: list, show, watch, cancel, retry, rerun, purge.",
+        commandName: "session",
+        abstract: "Download sessions: list, show, watch, approve, cancel, retry, rerun, purge.",
         discussion: """
             A session is one run of one job, with one delivery for each store. Name it by its id or its number alone.
 
             A delivery goes Available, Requested, Downloaded, Applied. DownloadFailed and ApplyFailed are tried \
             again by themselves; Suspended waits for retry or cancel; Superseded was covered by a later session.
+
+            A session that changes more than its job allows is AwaitingApproval until approve or cancel.
             """,
         subcommands: [
             SessionListCommand.self, SessionShowCommand.self, SessionWatchCommand.self, SessionCancelCommand.self,
-            SessionRetryCommand.self, SessionRerunCommand.self, SessionPurgeCommand.self,
+            SessionRetryCommand.self, SessionRerunCommand.self, SessionPurgeCommand.self, SessionApproveCommand.self,
         ])
 
     @OptionGroup var hub: HubOption

@@ -132,6 +132,8 @@ extension SessionWait.Outcome {
                 "session \(session.id) of job \(session.job) could not be made"
                     + (session.message.map { ": \($0)" } ?? ""))
         }
+        for line in Waiting.heldLines(sessions) { Output.note(line) }
+        let held = Humane.count(Waiting.held(sessions).count, "session")
         let lacking = Humane.count(Set(missing.map(\.store)).count, "store")
         if !failed.isEmpty { throw Complaint("\(Humane.count(failed.count, "session")) could not be made") }
         if isTimeUp {
@@ -140,6 +142,9 @@ extension SessionWait.Outcome {
         }
         if !missing.isEmpty {
             throw Complaint("done, but not at \(lacking)", status: Complaint.someStoresMissing)
+        }
+        if !Waiting.held(sessions).isEmpty {
+            throw Complaint("done, but \(held) not offered: approval is needed", status: Complaint.someStoresMissing)
         }
     }
 }

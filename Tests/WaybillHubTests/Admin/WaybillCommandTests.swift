@@ -73,6 +73,32 @@ import WaybillModel
         }
     }
 
+    @Test func aPlanIsShownAndSaysByItsStatusThatApprovalWouldBeNeeded() async throws {
+        try await RunningAdminServer.with { server in
+            let run = try await waybill("--hub", server.home, "plan", "prices", "--full", "--store", "S1")
+            #expect(run.status == 3)
+            #expect(run.out.contains("would lose 412 of 500 rows of price_base (82.4 %, limit 30 %)"))
+            #expect(run.out.contains("S1, S2, S3 and 1 more"))
+            let request = try #require(await server.backend.planned.first)
+            #expect(request.jobs.map(\.rawValue) == ["prices"] && request.full)
+            #expect(request.stores.map(\.rawValue) == ["S1"])
+            let json = try await waybill("--hub", server.home, "plan", "--json")
+            #expect(try AdminJSON.decode(PlanReply.self, from: Data(json.out.utf8)) == FakeBackend.plan)
+            #expect(try await waybill("--hub", server.home, "plan", "--stores").out.contains("S1, S2, S3, S4"))
+        }
+    }
+
+    @Test func anApprovalSaysWhoIsOfferedTheSessionOrWhyNobodyIs() async throws {
+        try await RunningAdminServer.with { server in
+            let run = try await waybill("--hub", server.home, "session", "approve", "1")
+            #expect(run.status == 0)
+            #expect(run.out == "session 1-00000000000a is approved and offered to 2 stores\n")
+            let refused = try await waybill("--hub", server.home, "session", "approve", "2")
+            #expect(refused.status == 1)
+            #expect(refused.err.contains("does not await approval: it was canceled"))
+        }
+    }
+
     @Test func aCancelWaitsForTheAnswersAndTellsThemTruly() async throws {
         try await RunningAdminServer.with { server in
             let run = try await waybill("--hub", server.home, "session", "cancel", "1", "--reason", "a test")
