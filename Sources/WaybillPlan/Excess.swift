@@ -13,6 +13,21 @@ public struct Excess: Sendable, Equatable {
     /// All stores of the package: one audience at one content, so it exceeds at each of them alike. Never empty.
     public var stores: [StoreID]
 
+    /// The same change at stores of several packages as one, in the order of their first appearance.
+    public static func merged(_ excesses: [Excess]) -> [Excess] {
+        var places: [String: Int] = [:]
+        var merged: [Excess] = []
+        for excess in excesses {
+            if let place = places[excess.change] {
+                merged[place].stores += excess.stores
+            } else {
+                places[excess.change] = merged.count
+                merged.append(excess)
+            }
+        }
+        return merged
+    }
+
     /// The whole sentence: `store S7 would lose 412 of 500 rows of product (82.4 %, limit 30 %)`.
     public var sentence: String {
         let first = stores.first?.rawValue ?? ""

@@ -206,7 +206,8 @@ private struct CountTable {
                 sql: """
                     SELECT count(*) FROM (
                         SELECT 1 FROM \(rows)
-                        WHERE _scope IN (SELECT scope FROM temp.scope_held) AND _born <= :base AND _died > :base
+                        -- The + keeps it on the table: index (_scope, _born) would look every row up in it.
+                        WHERE _scope IN (SELECT scope FROM temp.scope_held) AND +_born <= :base AND _died > :base
                         LIMIT :most
                     )
                     """,
@@ -250,7 +251,7 @@ private struct CountTable {
             WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE is_before) AND _born > :base
                 AND _born <= :now AND _died > :now
             UNION ALL
-            -- Primary key (_scope, …).
+            -- The same, its prefix (_scope).
             SELECT \(columns) FROM \(rows)
             WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE NOT is_before) AND _born <= :now AND _died > :now
             """

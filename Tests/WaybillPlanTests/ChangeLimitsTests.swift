@@ -72,6 +72,17 @@ import WaybillPlan
         #expect(!sentences(impact(moves: [move(5, 0)])).isEmpty)
     }
 
+    @Test func theSameChangeInSeveralAudiencesIsToldOnce() {
+        let limits = ChangeLimits()
+        let rise = impact(moves: [move(18.9, 189)])
+        let found =
+            limits.exceeded(by: rise, at: [stores[0]]) + limits.exceeded(by: impact(removed: 300, had: 500), at: stores)
+            + limits.exceeded(by: rise, at: [stores[2]])
+        let merged = Excess.merged(found)
+        #expect(merged.map(\.stores) == [[stores[0], stores[2]], stores])
+        #expect(merged.first?.sentence.hasPrefix("store S7 and 1 other would see amount_e4 of COF-HAUS, L3") == true)
+    }
+
     @Test func soManyRowsAreHeldBack() {
         var limits = ChangeLimits()
         limits.maxRows = 999

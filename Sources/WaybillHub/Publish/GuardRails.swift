@@ -75,8 +75,9 @@ extension SessionBuilder {
 extension Excess {
     /// Why a session is held back, in one sentence.
     static func reason(_ excesses: [Excess]) -> String {
-        guard let first = excesses.first else { return "" }
-        let more = excesses.count - 1
-        return first.sentence + (more > 0 ? ", and \(more) more limit\(more == 1 ? " is" : "s are") exceeded" : "")
+        let merged = merged(excesses)
+        guard let first = merged.first else { return "" }
+        let more = merged.count - 1
+        return first.sentence + (more > 0 ? "; \(more) more such change\(more == 1 ? "" : "s")" : "")
     }
 }
