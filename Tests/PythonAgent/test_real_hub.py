@@ -85,6 +85,7 @@ class RealHubTests(unittest.TestCase):
             db.close()
 
     def set_price(self, price):
+        """Of 2.90 at the beginning; leaps of more than 80 % would have to be approved."""
         self.hub.hq(f"UPDATE product_release SET base_price = {price} WHERE product_id = '{PRODUCT}'")
 
     def line(self):
@@ -130,10 +131,10 @@ class RealHubTests(unittest.TestCase):
         self.hub.publish(*JOBS)
         self.run_until_applied(*JOBS)
         before = self.tables(self.home)
-        self.set_price("7.7700")
+        self.set_price("4.7700")
         session = self.hub.publish("prices")["prices"]
         self.run_until_applied("prices")
-        self.assertEqual(self.base_price(), 77700)
+        self.assertEqual(self.base_price(), 47700)
         delivery = self.hub.delivery(session, STORE)
         self.assertEqual((delivery["status"], delivery["kind"], delivery["rows"]), ("Applied", "delta", 1))
         self.assertIsNotNone(delivery["applied_at"])
@@ -158,7 +159,7 @@ class RealHubTests(unittest.TestCase):
         self.hub.publish("prices")
         self.run_until_applied("prices")
         old_price = self.base_price()
-        self.set_price("99.0000")
+        self.set_price("4.9900")
         session = self.hub.publish("prices")["prices"]
 
         # The store asks for the session, gets leave, and dies: from now on only it can say what became of it.
@@ -199,9 +200,9 @@ class RealHubTests(unittest.TestCase):
         self.wait("the first prices", lambda: (self.home / "store.db").exists() and self.has("price_base"))
         self.hub.kill()
         self.assertTrue(self.hub.start(), self.hub.log_text())
-        self.set_price("5.5500")
+        self.set_price("4.5500")
         self.hub.publish("prices")
-        self.wait("the new price", lambda: self.base_price() == 55500)
+        self.wait("the new price", lambda: self.base_price() == 45500)
 
     def test_a_hub_restored_from_a_backup_brings_stores_to_its_own_rows(self):
         for keeps_rows in (True, False):
@@ -212,10 +213,10 @@ class RealHubTests(unittest.TestCase):
                 self.hub.publish("prices")
                 self.run_until_applied("prices")
                 self.hub.back_up()
-                self.set_price("8.0000")
+                self.set_price("6.0000")
                 self.hub.publish("prices")
                 self.run_until_applied("prices")
-                self.assertEqual(self.base_price(), 80000)
+                self.assertEqual(self.base_price(), 60000)
 
                 self.hub.kill()
                 self.hub.restore(keeps_rows)

@@ -12,14 +12,18 @@ struct Chain {
     static let shop = "SAAAAAAAABAAAAAAA"
     static let otherShop = "SAAAAAAAAHAAAAAAA"
 
-    /// - Parameter publish: whether the stores have everything when `body` begins.
+    /// - Parameters:
+    ///   - change: run at headquarters before anything is published, so that later changes stay within the limits.
+    ///   - publish: whether the stores have everything when `body` begins.
     static func with(
-        _ stores: [String], settings: String = "", publish: Bool = true, _ body: (Chain) async throws -> Void
+        _ stores: [String], settings: String = "", beginning change: String? = nil, publish: Bool = true,
+        _ body: (Chain) async throws -> Void
     ) async throws {
         try await World.with { world in
             let hub = try await TestHub(world, settings: settings)
             try await hub.start()
             try await hub.done("import", GoldenSet.own.input)
+            if let change { try hub.sql(change) }
             let chain = Chain(hub: hub, agents: try await TestAgent.startAll(hub, stores))
             if publish { _ = try await hub.publish() }
             try await body(chain)

@@ -4,6 +4,9 @@ import Testing
 extension SystemTests {
     /// Processes die where it hurts, are started again, and nobody helps.
     @Suite struct RestartTests {
+        /// Amounts from which those of the tests are no leap that somebody would have to approve.
+        private static let amounts = "UPDATE trade_agreement SET amount = 99"
+
         /// `chunk-sent` and the agents' points with several chunks or slices are in ``ResumeTests``.
         private static let hubPoints = [
             "derived:1", "filled:1", "filled:2", "sealed:1", "sealed:2", "offered:1", "granted:1", "granted:2",
@@ -12,7 +15,7 @@ extension SystemTests {
 
         @Test func aHubThatDiesAnywhereOnTheStreetGoesOnWhereItStood() async throws {
             // Two stores that see different prices: two packages, two grants, two chunks.
-            try await Chain.with([Chain.call, Chain.shop]) { chain in
+            try await Chain.with([Chain.call, Chain.shop], beginning: Self.amounts) { chain in
                 let hub = chain.hub
                 for (number, point) in Self.hubPoints.enumerated() {
                     #expect(try await hub.running().stop() == .status(0))
@@ -39,7 +42,7 @@ extension SystemTests {
         ]
 
         @Test func anAgentThatDiesAnywhereOnTheStreetGoesOnWhereItStood() async throws {
-            try await Chain.with([Chain.call, Chain.shop]) { chain in
+            try await Chain.with([Chain.call, Chain.shop], beginning: Self.amounts) { chain in
                 let hub = chain.hub
                 let agent = chain[Chain.shop]
                 for (number, point) in Self.agentPoints.enumerated() {
@@ -79,13 +82,13 @@ extension SystemTests {
 
         @Test(arguments: [7])
         func killingAnybodyAtAnyMomentLosesNothingAndRepeatsNothing(seed: UInt64) async throws {
-            try await Chain.with([Chain.call, Chain.shop]) { chain in
+            try await Chain.with([Chain.call, Chain.shop], beginning: Self.amounts) { chain in
                 let hub = chain.hub
                 var random = Seeded(state: seed)
                 for cycle in 1...20 {
                     try hub.sql(
                         """
-                        UPDATE trade_agreement SET amount = \(cycle) WHERE line_id IN
+                        UPDATE trade_agreement SET amount = \(100 + cycle) WHERE line_id IN
                             (SELECT line_id FROM trade_agreement ORDER BY line_id LIMIT 60 OFFSET \(cycle * 10));
                         UPDATE assortment SET status = CASE status WHEN 'draft' THEN 'published' ELSE 'draft' END
                             WHERE assortment_id = 'A22';

@@ -12,7 +12,8 @@ extension SystemTests {
                 let database = try DatabaseQueue(path: agent.home + "/store.db")
                 try await database.write { try $0.execute(sql: "DROP TABLE price_base") }
                 try database.close()
-                try chain.hub.sql("UPDATE product_release SET base_price = base_price + 1 WHERE base_price IS NOT NULL")
+                try chain.hub.sql(
+                    "UPDATE product_release SET base_price = base_price * 1.1 WHERE base_price IS NOT NULL")
                 _ = try await chain.hub.done("publish", "prices")
                 try await eventually("the table is back") {
                     (try? agent.rows("SELECT count(*) FROM price_base")) == before
