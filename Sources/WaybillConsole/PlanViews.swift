@@ -6,8 +6,11 @@ public enum PlanViews {
     /// Stores of an audience that are named before the rest is counted.
     private static let storesNamed = 3
     private static let productsNamed = 5
+    private static let movesShown = 5
+    /// Audiences of a job; in a chain where every store has prices of its own they are as many as stores.
+    private static let audiencesShown = 10
 
-    /// - Parameter allStores: names every store, instead of the first few of each audience.
+    /// - Parameter allStores: shows every audience and names every store, instead of the first few.
     public static func plan(_ reply: PlanReply, allStores: Bool, _ screen: Screen) -> [String] {
         guard !reply.jobs.isEmpty else { return ["no job was planned"] }
         var lines: [String] = []
@@ -18,7 +21,16 @@ public enum PlanViews {
                 lines += wrapped("  ", error, .bad, screen)
             }
             lines += idle(job, screen)
-            for audience in job.audiences { lines += self.audience(audience, allStores: allStores, screen) }
+            // What needs a decision comes first.
+            let audiences = job.audiences.filter { !$0.exceeds.isEmpty } + job.audiences.filter(\.exceeds.isEmpty)
+            let shown = allStores ? audiences[...] : audiences.prefix(audiencesShown)
+            for audience in shown { lines += self.audience(audience, allStores: allStores, screen) }
+            let rest = audiences.count - shown.count
+            if rest > 0 {
+                lines.append(
+                    screen.line("  … and \(Humane.count(rest, "audience")) more; see all with --stores or --json", .dim)
+                )
+            }
         }
         return lines
     }
@@ -82,7 +94,7 @@ public enum PlanViews {
         }
         guard let first = table.priceMoves.first else { return lines }
         var moves = TextTable("    BIGGEST MOVES OF \(first.column)", ">BEFORE", ">AFTER", ">CHANGE")
-        for move in table.priceMoves {
+        for move in table.priceMoves.prefix(movesShown) {
             moves.add(
                 .init("    " + move.key.joined(separator: ", ")), .init(NumberText.price(move.before)),
                 .init(NumberText.price(move.after)),

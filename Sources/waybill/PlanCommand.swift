@@ -28,7 +28,7 @@ struct PlanCommand: AsyncParsableCommand {
     var full = false
     @Option(help: ArgumentHelp("Only for this store; may be given several times.", valueName: "id"))
     var store: [StoreID] = []
-    @Flag(help: "Name every store, not only the first of each group.")
+    @Flag(help: "Show every group and name every store, not only the first ones.")
     var stores = false
 
     func run() async throws {

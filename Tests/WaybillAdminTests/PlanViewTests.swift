@@ -76,6 +76,17 @@ import WaybillModel
             ])
     }
 
+    @Test func ofManyAudiencesThoseThatBreakALimitComeFirst() throws {
+        let quiet = (0..<30).map { _ in audience(stores: 1, tables: [price]) }
+        let loud = audience(stores: 2, tables: [price], exceeds: ["have 9 rows added, changed or removed (limit 8)"])
+        let plan = PlanReply(jobs: [JobPlan(job: try job("prices"), audiences: quiet + [loud])])
+        let lines = PlanViews.plan(plan, allStores: false, pipe)
+        #expect(lines[1].hasPrefix("  2 stores"))
+        #expect(lines.filter { $0.contains("BIGGEST") }.count == 10)
+        #expect(lines.last == "  … and 21 audiences more; see all with --stores or --json")
+        #expect(PlanViews.plan(plan, allStores: true, pipe).filter { $0.contains("BIGGEST") }.count == 31)
+    }
+
     @Test func aJobWithoutWorkAndOneThatCannotBePlannedSaySo() throws {
         let plan = PlanReply(jobs: [
             JobPlan(job: try job("prices"), noData: 3),

@@ -13,7 +13,7 @@ import WaybillPlan
     ) -> Impact {
         let table = TableImpact(
             table: "product", added: added, changed: changed, removed: removed, had: had, priceMoves: moves,
-            disappearing: [], valueBytes: 0)
+            disappearing: [])
         return Impact(kind: kind, tables: [table])
     }
 

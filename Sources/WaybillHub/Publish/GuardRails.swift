@@ -19,10 +19,12 @@ extension SessionBuilder {
         let found = try excesses(of: try netPlans(draft), draft)
         guard !found.isEmpty else { return [] }
         let concerned = Set(found.flatMap(\.stores))
-        let accepted = try acceptedBases(draft, concerned)
+        var accepted = try acceptedBases(draft, concerned)
         guard !accepted.isEmpty else { return found }
         let again = try rows.plan(
             draft.job, at: draft.derivation, for: accepted.map { PlanTarget(store: $0.key, base: $0.value) })
+        // Of a past that is not kept any more: it cannot speak for anything.
+        for plan in again.packages where plan.kind == .full { plan.stores.forEach { accepted[$0] = nil } }
         let others = found.compactMap { excess -> Excess? in
             var rest = excess
             rest.stores.removeAll { accepted[$0] != nil }
