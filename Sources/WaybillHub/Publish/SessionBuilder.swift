@@ -146,6 +146,7 @@ final class SessionBuilder {
         if session.status == .available, !excesses.isEmpty {
             session.status = .awaitingApproval
             session.message = Excess.reason(excesses)
+            logger.warning("session \(session.id) of job \(session.job) awaits approval: \(session.message)")
         }
         var deliveries: [Delivery] = []
         // A session without any package has no deliveries: nothing for anybody is one line, not one for each store.
