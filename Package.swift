@@ -109,7 +109,10 @@ let package = Package(
             ["WaybillJobs", "WaybillPlan", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),
         tests(
             "WaybillPlanTests",
-            ["WaybillPlan", "WaybillJobs", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),
+            [
+                "WaybillPlan", "WaybillJobs", "WaybillCapture", "WaybillDatabase", "WaybillModel", "WaybillPackage",
+                "WaybillApply", "WaybillWire", grdb,
+            ]),
         tests("WaybillPackageTests", ["WaybillPackage", "WaybillWire", "WaybillDatabase", crypto, grdb]),
         tests("WaybillTransferTests", ["WaybillTransfer", "WaybillWire", "WaybillModel"]),
         tests("WaybillApplyTests", ["WaybillApply", "WaybillPackage", "WaybillWire", "WaybillDatabase", crypto, grdb]),

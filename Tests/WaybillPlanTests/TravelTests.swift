@@ -14,13 +14,13 @@ import WaybillPlan
 
     /// Whatever HQ does and however far a store is behind, its table `thing` is what the subjob promises: just HQ's
     /// rows, or those and what HQ has sent before.
-    @Test(arguments: Subjob.Policy.allCases.flatMap { policy in Subjob.Removal.allCases.map { (policy, $0) } }, 0..<12)
+    @Test(arguments: Subjob.Policy.allCases.flatMap { policy in Subjob.Removal.allCases.map { (policy, $0) } }, 0..<5)
     func aTableTravelsAsItsSubjobSays(how: (policy: Subjob.Policy, removal: Subjob.Removal), seed: Int) throws {
         var random = SeededRandom(UInt64(seed))
         let chain = try LittleChain()
         let job = TravelTests.job(how.policy, how.removal)
         var stores: [StoreID: (base: Base?, content: [String: String])] = [:]
-        for _ in 0..<12 {
+        for _ in 0..<9 {
             for _ in 0..<Int.random(in: 0..<4, using: &random) { try chain.edit(&random) }
             let derivation = try chain.rows.derive(job)
             let here = Base(version: derivation.version.number, token: derivation.token)
