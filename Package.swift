@@ -60,7 +60,7 @@ let package = Package(
 
         // HQ tables -> capture -> plan -> package
         library("WaybillCapture", ["WaybillModel", "WaybillDatabase", grdb]),
-        library("WaybillImport", ["WaybillModel", "WaybillDatabase", "WaybillCapture", grdb]),
+        library("WaybillImport", ["WaybillModel", "WaybillDatabase", "WaybillCapture", grdb, crypto, yams]),
         library(
             "WaybillJobs", ["WaybillModel", yams],
             resources: [
@@ -103,7 +103,7 @@ let package = Package(
         tests("WaybillSocketTests", ["WaybillSocket", logging]),
         tests("WaybillDatabaseTests", ["WaybillDatabase", grdb]),
         tests("WaybillCaptureTests", ["WaybillCapture", "WaybillDatabase", grdb]),
-        tests("WaybillImportTests", ["WaybillImport", "WaybillCapture", "WaybillDatabase", grdb]),
+        tests("WaybillImportTests", ["WaybillImport", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),
         tests(
             "WaybillJobsTests",
             ["WaybillJobs", "WaybillPlan", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),

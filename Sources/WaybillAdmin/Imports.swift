@@ -55,9 +55,12 @@ public struct ImportReply: Codable, Hashable, Sendable {
         public var unchanged: Int64
         /// Rows of the table that were not in the file; 0 unless `replace` was asked for.
         public var removed: Int64
+        /// Bad rows that were left out; 0 unless `skip_bad_rows` was asked for.
+        public var skipped: Int64
 
         public init(
-            table: String, file: String, rows: Int64, inserted: Int64, updated: Int64, unchanged: Int64, removed: Int64
+            table: String, file: String, rows: Int64, inserted: Int64, updated: Int64, unchanged: Int64,
+            removed: Int64, skipped: Int64 = 0
         ) {
             self.table = table
             self.file = file
@@ -66,6 +69,7 @@ public struct ImportReply: Codable, Hashable, Sendable {
             self.updated = updated
             self.unchanged = unchanged
             self.removed = removed
+            self.skipped = skipped
         }
     }
 
@@ -74,15 +78,33 @@ public struct ImportReply: Codable, Hashable, Sendable {
     public var warnings: [ImportFaultLine]
     /// How many there are.
     public var warningsTotal: Int
+    /// The first ones of the rows that were left out.
+    public var faults: [ImportFaultLine]
+    /// How many faults those rows have.
+    public var faultsTotal: Int
     /// HQ's version after the import.
     public var version: Int64
+    /// Its number among the staged imports.
+    @Nullable public var `import`: Int64?
+    /// Files of a watched folder that an earlier import has brought in, with its number; they were left alone.
+    public var already: [String: Int64]
 
-    public init(tables: [Table], warnings: [ImportFaultLine], warningsTotal: Int, version: Int64) {
+    public init(
+        tables: [Table], warnings: [ImportFaultLine], warningsTotal: Int, faults: [ImportFaultLine] = [],
+        faultsTotal: Int = 0, version: Int64, import: Int64? = nil, already: [String: Int64] = [:]
+    ) {
         self.tables = tables
         self.warnings = warnings
         self.warningsTotal = warningsTotal
+        self.faults = faults
+        self.faultsTotal = faultsTotal
         self.version = version
+        self.import = `import`
+        self.already = already
     }
+
+    /// Bad rows of all files that were left out.
+    public var skipped: Int64 { tables.reduce(0) { $0 + $1.skipped } }
 }
 
 /// The files were refused because of what stands in them; nothing was changed.
@@ -105,11 +127,12 @@ public struct ImportFaults: Error, Codable, Hashable, Sendable, CustomStringConv
 public enum ImportLine: Codable, Hashable, Sendable {
     case progress(ImportProgressLine)
     case result(ImportReply)
+    case preview(ImportPreviewReply)
     case rejected(ImportFaults)
     case error(AdminError)
 
     private enum CodingKeys: String, CodingKey {
-        case progress, result, rejected, error
+        case progress, result, preview, rejected, error
     }
 
     public init(from decoder: any Decoder) throws {
@@ -118,6 +141,8 @@ public enum ImportLine: Codable, Hashable, Sendable {
             self = .progress(value)
         } else if let value = try container.decodeIfPresent(ImportReply.self, forKey: .result) {
             self = .result(value)
+        } else if let value = try container.decodeIfPresent(ImportPreviewReply.self, forKey: .preview) {
+            self = .preview(value)
         } else if let value = try container.decodeIfPresent(ImportFaults.self, forKey: .rejected) {
             self = .rejected(value)
         } else {
@@ -130,6 +155,7 @@ public enum ImportLine: Codable, Hashable, Sendable {
         switch self {
         case .progress(let value): try container.encode(value, forKey: .progress)
         case .result(let value): try container.encode(value, forKey: .result)
+        case .preview(let value): try container.encode(value, forKey: .preview)
         case .rejected(let value): try container.encode(value, forKey: .rejected)
         case .error(let value): try container.encode(value, forKey: .error)
         }

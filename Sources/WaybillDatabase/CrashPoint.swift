@@ -16,6 +16,10 @@ public enum CrashPoint: String, CaseIterable, Sendable {
     case folded
     /// After each slice of forgetting, before files are removed.
     case purging
+    /// An import: its rows are staged, HQ's transaction comes next.
+    case importStaged = "import-staged"
+    /// An import: HQ has its rows, the staging database does not know it yet.
+    case importWritten = "import-written"
     // Agent.
     case chunkStored = "chunk-stored"
     case unpacked

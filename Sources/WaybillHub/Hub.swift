@@ -3,6 +3,7 @@ import Logging
 import ServiceLifecycle
 import WaybillCapture
 import WaybillDatabase
+import WaybillImport
 import WaybillJobs
 import WaybillModel
 import WaybillSessions
@@ -36,6 +37,8 @@ public final class Hub: Service {
 
         let startedAt = Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
         let clock = HubClock(startedAt: startedAt)
+        let staging = try StagingDatabase(path: home.stagingDatabase) { clock.now() }
+        try staging.recover(hq: home.hqDatabase)
         let context = try ZMQContext()
         let isServing = Flag()
         let gatekeeper = try Gatekeeper(
@@ -78,8 +81,9 @@ public final class Hub: Service {
             return reply
         }
         let backend = HubBackend(
-            home: home, configuration: configuration, operations: operations, wire: wire, publisher: publisher,
-            retention: retention, catalogue: jobs, curveKeys: curveKeys, signingKey: signingKey, clock: clock,
+            home: home, configuration: configuration, operations: operations, staging: staging, wire: wire,
+            publisher: publisher, retention: retention, catalogue: jobs, curveKeys: curveKeys, signingKey: signingKey,
+            clock: clock,
             startedAt: startedAt)
         let endpoint = configuration.listen
         admin = AdminServer(home: home.path, backend: backend, logger: logger, now: { clock.now() }) {

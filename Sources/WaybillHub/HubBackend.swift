@@ -17,6 +17,7 @@ struct HubBackend: AdminBackend {
     let home: HubHome
     let configuration: HubConfiguration
     let operations: Operations
+    let staging: StagingDatabase
     let wire: HubLoop
     let publisher: Publisher
     let retention: RetentionThread
@@ -153,74 +154,5 @@ struct HubBackend: AdminBackend {
         }
         wire.post(.storeChanged(store))
         return try await self.store(store).summary
-    }
-
-    // MARK: tables
-
-    func tables() async throws -> [String] { HQCatalogue.tables.map(\.name) }
-
-    // MARK: import
-
-    func importFiles(
-        _ files: [UploadedFile], replace: Bool, progress: @escaping @Sendable (ImportProgressLine) -> Void
-    ) async throws -> ImportReply {
-        let hqPath = home.hqDatabase
-        let isCancelled = Flag()
-        return try await withTaskCancellationHandler {
-            try await onOwnThread {
-                let sources = try importSources(files)
-                do {
-                    let report = try HQImport.run(
-                        files: sources, into: hqPath, options: ImportOptions(replace: replace)
-                    ) { step in
-                        if isCancelled.isSet { throw CancellationError() }
-                        progress(
-                            ImportProgressLine(
-                                phase: "\(step.phase)", file: step.file, rows: Int64(step.rowsRead),
-                                bytesDone: Int64(step.bytesRead), bytes: Int64(step.bytesTotal)))
-                    }
-                    return ImportReply(report)
-                } catch let rejected as ImportRejected {
-                    throw ImportFaults(faults: rejected.faults.map(ImportFaultLine.init), total: rejected.total)
-                }
-            }
-        } onCancel: {
-            isCancelled.set()
-        }
-    }
-}
-
-/// A file fills the table that it is named after.
-private func importSources(_ files: [UploadedFile]) throws -> [ImportFile] {
-    var faults: [ImportFaultLine] = []
-    var sources: [ImportFile] = []
-    for file in files {
-        let table = file.name.hasSuffix(".csv") ? String(file.name.dropLast(4)) : file.name
-        if HQCatalogue.table(table) == nil {
-            let reason = HQImport.noSuchTable(table)
-            faults.append(ImportFaultLine(file: file.name, line: 0, column: nil, reason: reason))
-        }
-        sources.append(ImportFile(table: table, displayName: file.name, path: file.path))
-    }
-    guard faults.isEmpty else { throw ImportFaults(faults: faults, total: faults.count) }
-    return sources
-}
-
-extension ImportFaultLine {
-    init(_ fault: ImportFault) {
-        self.init(file: fault.file, line: fault.line, column: fault.column, reason: fault.reason)
-    }
-}
-
-extension ImportReply {
-    init(_ report: ImportReport) {
-        self.init(
-            tables: report.tables.map {
-                ImportReply.Table(
-                    table: $0.table, file: $0.file, rows: Int64($0.rows), inserted: Int64($0.inserted),
-                    updated: Int64($0.updated), unchanged: Int64($0.unchanged), removed: Int64($0.removed))
-            },
-            warnings: report.warnings.map(ImportFaultLine.init), warningsTotal: report.warningsTotal,
-            version: report.version)
     }
 }

@@ -14,6 +14,10 @@ public struct HubHome: Sendable {
     public var hqDatabase: String { path + "/hq.db" }
     public var hubDatabase: String { path + "/hub.db" }
     public var rowsDatabase: String { path + "/rows.db" }
+    /// Imports as they were read, row by row.
+    public var stagingDatabase: String { path + "/staging.db" }
+    /// How files of integrators become rows of HQ's tables: `*.yaml`.
+    public var mappings: String { path + "/mappings" }
     public var keys: String { path + "/keys" }
     var curveKey: String { keys + "/hub.curve" }
     var signingKey: String { keys + "/hub.signing" }

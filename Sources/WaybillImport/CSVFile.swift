@@ -19,12 +19,13 @@ enum CSVFile {
     /// Calls `take` for each record of the file and `progress` with the bytes read so far after each chunk.
     /// - Throws: ``FileFault`` when the file cannot be read, and what the two closures throw.
     static func read(
-        _ path: String, take: (borrowing CSVRecord) throws -> Void, progress: (_ bytesRead: Int64) throws -> Void
+        _ path: String, separator: UInt8 = UInt8(ascii: ","), take: (borrowing CSVRecord) throws -> Void,
+        progress: (_ bytesRead: Int64) throws -> Void
     ) throws {
         let descriptor = try open(path)
         defer { close(descriptor) }
         _ = try size(descriptor, path)
-        var parser = CSVParser()
+        var parser = CSVParser(separator: separator)
         var chunk = [UInt8](repeating: 0, count: chunkBytes)
         var bytesRead: Int64 = 0
         while true {

@@ -67,7 +67,12 @@ struct CSVParser {
     private var isQuoted = false
     private var fault: CSVFieldFault?
 
-    init() {}
+    private let separator: UInt8
+
+    /// - Parameter separator: the byte between fields; a comma unless a mapping says otherwise.
+    init(separator: UInt8 = UInt8(ascii: ",")) {
+        self.separator = separator
+    }
 
     /// Takes the next bytes of the file and calls `take` for each record that they complete.
     mutating func feed(_ chunk: UnsafeBufferPointer<UInt8>, take: (borrowing CSVRecord) throws -> Void) rethrows {
@@ -125,13 +130,13 @@ struct CSVParser {
         var end = start
         while end < chunk.count {
             let byte = chunk[end]
-            if byte == .comma || byte == .lineFeed || byte == .carriageReturn || byte == .quote { break }
+            if byte == separator || byte == .lineFeed || byte == .carriageReturn || byte == .quote { break }
             end += 1
         }
         keep(chunk, start..<end)
         guard end < chunk.count else { return end }
         switch chunk[end] {
-        case .comma: endField()
+        case separator: endField()
         case .lineFeed: try endRecord(take: take)
         case .carriageReturn: state = .carriageReturn
         default:
@@ -159,7 +164,7 @@ struct CSVParser {
         case .quote:
             keep(.quote)
             state = .quoted
-        case .comma: endField()
+        case separator: endField()
         case .lineFeed: try endRecord(take: take)
         case .carriageReturn: state = .carriageReturn
         default:
@@ -232,7 +237,6 @@ struct CSVParser {
 
 extension UInt8 {
     fileprivate static let quote = UInt8(ascii: "\"")
-    fileprivate static let comma = UInt8(ascii: ",")
     fileprivate static let lineFeed = UInt8(ascii: "\n")
     fileprivate static let carriageReturn = UInt8(ascii: "\r")
 }

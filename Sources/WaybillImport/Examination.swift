@@ -1,5 +1,4 @@
 import GRDB
-import WaybillCapture
 import WaybillDatabase
 
 /// Looks at the staged rows as sets: keys, references, trees, and what differs from HQ.
@@ -7,6 +6,7 @@ import WaybillDatabase
 /// Changes nothing but TEMP tables and takes no lock on `hq.db`, so it can take its time, and be repeated.
 struct Examination {
     let files: [StagedFile]
+    let tables: HQTableList
     let options: ImportOptions
 
     /// Keys that stand in several lines of one file. They do not depend on HQ, so one look is enough.
@@ -31,12 +31,12 @@ struct Examination {
             let first: Int = row[1]
             let values = staged.table.key.enumerated().map { (name: $0.element, value: text(row[$0.offset + 2])) }
             if values.count == 1 {
-                faults.add(
+                try faults.add(
                     staged.file, staged.index, line: line, column: values[0].name, columnIndex: 0,
                     reason: "key \(values[0].value) already stands in line \(first)")
             } else {
                 let named = values.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
-                faults.add(
+                try faults.add(
                     staged.file, staged.index, line: line, reason: "key (\(named)) already stands in line \(first)")
             }
         }
@@ -51,7 +51,7 @@ struct Examination {
                 } else {
                     try checkReference(reference, of: staged, in: db, &warnings)
                 }
-                if reference.table == staged.table.name { try findCircles(reference, of: staged, in: db, &faults) }
+                if reference.isTree { try findCircles(reference, of: staged, in: db, &faults) }
             }
             if options.replace { try findOrphans(of: staged, in: db, &faults) }
         }
@@ -60,46 +60,58 @@ struct Examination {
     // MARK: References
 
     private func checkReference(
-        _ reference: HQReference, of staged: StagedFile, in db: Database, _ faults: inout FaultList
+        _ reference: ImportReference, of staged: StagedFile, in db: Database, _ faults: inout FaultList
     ) throws {
-        let other = files.first { $0.table.name == reference.table }
+        // A file may leave the column out; then its rows say nothing new.
+        guard reference.columns.allSatisfy(staged.has) else { return }
+        let other = files.first {
+            $0.table.name == reference.table && reference.referencedColumns.allSatisfy($0.has)
+        }
         // A file that is not readable, or has no keys, is a fault of its own; it says nothing about others.
         if let other, !other.hasKeys || !other.isWhole { return }
-        let column = quoted(reference.column)
-        let wanted = quoted(reference.referencedColumn)
-        let live = "main." + quoted(reference.table)
+        func names(_ row: String) -> String {
+            zip(reference.columns, reference.referencedColumns)
+                .map { "\(row).\(quoted($1)) = mine.\(quoted($0))" }.joined(separator: " AND ")
+        }
         var absent: [String] = []
-        if let other {
-            absent.append(
-                "NOT EXISTS (SELECT 1 FROM \(other.rowsTable) AS other WHERE other.\(wanted) = mine.\(column))")
-        }
+        if let other { absent.append("NOT EXISTS (SELECT 1 FROM \(other.rowsTable) AS other WHERE \(names("other")))") }
         if other == nil || !options.replace {
-            absent.append(
-                "NOT EXISTS (SELECT 1 FROM \(live) AS live WHERE live.\(wanted) = mine.\(column))"
-            )
+            let live = "main." + quoted(reference.table)
+            absent.append("NOT EXISTS (SELECT 1 FROM \(live) AS live WHERE \(names("live")))")
         }
+        let isBad = other.map { "EXISTS (SELECT 1 FROM \($0.badTable) AS bad WHERE \(names("bad")))" } ?? "0"
+        let columns = reference.columns.map { "mine.\(quoted($0))" }
         let rows = try Row.fetchCursor(
             db,
             sql: """
                 -- Both look-ups go by the key of the table that is named.
-                SELECT mine.line, mine.\(column)
+                SELECT mine.line, \(isBad), \(columns.joined(separator: ", "))
                 FROM \(staged.rowsTable) AS mine
-                WHERE mine.\(column) IS NOT NULL AND \(absent.joined(separator: " AND "))
+                WHERE \(columns.map { "\($0) IS NOT NULL" }.joined(separator: " AND "))
+                    AND \(absent.joined(separator: " AND "))
                 ORDER BY mine.line
                 """)
-        let columnIndex = staged.table.columns.firstIndex { $0.name == reference.column } ?? -1
+        let first = reference.columns[0]
+        let columnIndex = staged.table.columns.firstIndex { $0.name == first } ?? -1
         while let row = try rows.next() {
             let line: Int = row[0]
-            faults.add(
-                staged.file, staged.index, line: line, column: reference.column, columnIndex: columnIndex,
-                reason: unknown(reference, value: text(row[1]), other: other))
+            let isBad: Bool = row[1]
+            let values = reference.columns.indices.map { text(row[$0 + 2]) }
+            try faults.add(
+                staged.file, staged.index, line: line, column: values.count == 1 ? first : nil,
+                columnIndex: columnIndex, reason: unknown(reference, values, other: other, isBad: isBad))
         }
     }
 
-    private func unknown(_ reference: HQReference, value: String, other: StagedFile?) -> String {
+    private func unknown(_ reference: ImportReference, _ values: [String], other: StagedFile?, isBad: Bool) -> String {
+        let value =
+            values.count == 1
+            ? values[0]
+            : "(" + zip(reference.referencedColumns, values).map { "\($0) \($1)" }.joined(separator: ", ") + ")"
         let name = "\(reference.table) \(value)"
         let consequence = reference.isRequired ? "" : "; the line covers nothing"
         guard let other else { return "\(name) is not in HQ\(consequence)" }
+        if isBad { return "\(name) is a row of \(other.file.displayName) that is left out\(consequence)" }
         if options.replace { return "\(name) is not in \(other.file.displayName)\(consequence)" }
         return "\(name) is neither in HQ nor in \(other.file.displayName)\(consequence)"
     }
@@ -107,34 +119,44 @@ struct Examination {
     /// Rows that stay in HQ and name a row that the replacement would remove.
     private func findOrphans(of staged: StagedFile, in db: Database, _ faults: inout FaultList) throws {
         guard staged.hasKeys, staged.isWhole else { return }
-        for child in HQCatalogue.tables where !files.contains(where: { $0.table.name == child.name }) {
-            for reference in child.references where reference.table == staged.table.name && reference.isRequired {
-                let column = quoted(reference.column)
-                let wanted = quoted(reference.referencedColumn)
-                let rows = try Row.fetchCursor(
-                    db,
-                    sql: """
-                        -- The rows to be removed first: usually few. Then one pass over the tables that name them.
-                        WITH removed (name) AS MATERIALIZED (
-                            SELECT live.\(wanted) FROM \(staged.liveTable) AS live
-                            WHERE NOT EXISTS (
-                                SELECT 1 FROM \(staged.rowsTable) AS mine WHERE mine.\(wanted) = live.\(wanted)
-                            )
-                        )
-                        SELECT child.\(column), count(*)
-                        FROM main.\(quoted(child.name)) AS child
-                        WHERE child.\(column) IN (SELECT name FROM removed)
-                        GROUP BY child.\(column)
-                        ORDER BY child.\(column)
-                        """)
-                while let row = try rows.next() {
-                    let count: Int = row[1]
-                    faults.add(
-                        staged.file, staged.index, line: 0,
-                        reason: "\(staged.table.name) \(text(row[0])) is left out, but \(count) "
-                            + "\(count == 1 ? "row" : "rows") of \(child.name) in HQ name it")
-                }
+        for child in tables.tables where !files.contains(where: { $0.table.name == child.name }) {
+            for reference in child.references
+            where reference.table == staged.table.name && reference.isRequired
+                && reference.referencedColumns.allSatisfy(staged.has)
+            {
+                try findOrphans(of: staged, named: reference, by: child.name, in: db, &faults)
             }
+        }
+    }
+
+    private func findOrphans(
+        of staged: StagedFile, named reference: ImportReference, by child: String, in db: Database,
+        _ faults: inout FaultList
+    ) throws {
+        let wanted = reference.referencedColumns.map(quoted)
+        let columns = reference.columns.map { "child.\(quoted($0))" }.joined(separator: ", ")
+        let isKept = wanted.map { "mine.\($0) = live.\($0)" }.joined(separator: " AND ")
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                -- The rows to be removed first: usually few. Then one pass over the tables that name them.
+                WITH removed AS MATERIALIZED (
+                    SELECT \(wanted.map { "live.\($0)" }.joined(separator: ", ")) FROM \(staged.liveTable) AS live
+                    WHERE NOT EXISTS (SELECT 1 FROM \(staged.rowsTable) AS mine WHERE \(isKept))
+                )
+                SELECT count(*), \(columns)
+                FROM main.\(quoted(child)) AS child
+                WHERE (\(columns)) IN (SELECT * FROM removed)
+                GROUP BY \(columns)
+                ORDER BY \(columns)
+                """)
+        while let row = try rows.next() {
+            let count: Int = row[0]
+            let value = reference.columns.indices.map { text(row[$0 + 1]) }.joined(separator: ", ")
+            try faults.add(
+                staged.file, staged.index, line: 0,
+                reason: "\(staged.table.name) \(value) is left out, but \(count) "
+                    + "\(count == 1 ? "row" : "rows") of \(child) in HQ name it")
         }
     }
 
@@ -142,11 +164,12 @@ struct Examination {
 
     /// Rows that hang below themselves. Walks down from the roots; what it does not reach is in a circle or below one.
     private func findCircles(
-        _ reference: HQReference, of staged: StagedFile, in db: Database, _ faults: inout FaultList
+        _ reference: ImportReference, of staged: StagedFile, in db: Database, _ faults: inout FaultList
     ) throws {
-        guard staged.hasKeys, staged.isWhole else { return }
-        let id = quoted(reference.referencedColumn)
-        let parent = quoted(reference.column)
+        guard staged.hasKeys, staged.isWhole, reference.columns.allSatisfy(staged.has) else { return }
+        // A tree has one parent column: only tables of the catalogue are declared to be one.
+        let id = quoted(reference.referencedColumns[0])
+        let parent = quoted(reference.columns[0])
         let liveNodes =
             options.replace
             ? ""
@@ -178,11 +201,11 @@ struct Examination {
                 WHERE \(id) IS NOT NULL AND \(id) NOT IN (SELECT id FROM reached)
                 ORDER BY line
                 """)
-        let columnIndex = staged.table.columns.firstIndex { $0.name == reference.column } ?? -1
+        let columnIndex = staged.table.columns.firstIndex { $0.name == reference.columns[0] } ?? -1
         while let row = try rows.next() {
             let line: Int = row[0]
-            faults.add(
-                staged.file, staged.index, line: line, column: reference.column, columnIndex: columnIndex,
+            try faults.add(
+                staged.file, staged.index, line: line, column: reference.columns[0], columnIndex: columnIndex,
                 reason: "\(staged.table.name) \(text(row[1])) hangs below itself, or below a row that does")
         }
         try db.execute(sql: "DROP TABLE temp._tree")

@@ -1,5 +1,3 @@
-import WaybillCapture
-
 /// A field as it will stand in its column.
 enum FieldValue: Equatable {
     case null
@@ -26,7 +24,7 @@ struct FieldFault: Error, Equatable {
     init(_ reason: String) { self.reason = reason }
 }
 
-extension HQColumn {
+extension ImportColumn {
     /// The value that `field` of a record with these `bytes` has in this column.
     func value(of field: CSVField, in bytes: UnsafeBufferPointer<UInt8>) throws(FieldFault) -> FieldValue {
         if let fault = field.fault { throw FieldFault(fault.reason) }
@@ -39,12 +37,12 @@ extension HQColumn {
         // Text is looked at as text first: an invalid byte is the better reason, whatever the column is for.
         try checkText(content)
         if content.isEmpty {
-            if kind == .textOrEmpty { return .text(field.range) }
+            if kind == .textOrEmpty || kind == .anyText { return .text(field.range) }
             throw FieldFault(
                 isNullable ? "the value is an empty text; for no value leave out the quotes" : "the value is empty")
         }
         switch kind {
-        case .text, .textOrEmpty:
+        case .text, .textOrEmpty, .anyText:
             return .text(field.range)
         case .date:
             guard isCalendarDay(content) else {
@@ -53,6 +51,8 @@ extension HQColumn {
             return .text(field.range)
         case .decimal(let digits):
             return try decimal(content, digits: digits)
+        case .number:
+            return try number(content)
         case .integer(let allowsNegative):
             return try integer(content, allowsNegative: allowsNegative)
         case .flag:
@@ -172,6 +172,22 @@ private func decimal(_ content: UnsafeBufferPointer<UInt8>, digits digitsMax: In
     // As SQLite's own NUMERIC columns: whole numbers as integers. Both operands are exact, so the quotient is the
     // double nearest to what the file says.
     return mantissa % scale == 0 ? .integer(mantissa / scale) : .real(Double(mantissa) / Double(scale))
+}
+
+/// Any decimal number that a double keeps: at most 15 significant digits, as ``decimal(_:digits:)``.
+private func number(_ content: UnsafeBufferPointer<UInt8>) throws(FieldFault) -> FieldValue {
+    let unsigned = content[(content[0] == UInt8(ascii: "-") ? 1 : 0)...]
+    let parts = unsigned.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
+    let isNumber = parts.allSatisfy { !$0.isEmpty && $0.allSatisfy { digit($0) != nil } }
+    let text = String(decoding: content, as: UTF8.self)
+    guard isNumber, let value = Double(text) else {
+        throw FieldFault("\(excerpt(content)) is not a number such as -12.50")
+    }
+    let significant = parts.joined().drop { $0 == UInt8(ascii: "0") }.count
+    guard significant <= 15 else { throw FieldFault("\(excerpt(content)) has more than 15 digits") }
+    // As SQLite's own numeric columns: whole numbers as integers.
+    if let whole = Int64(exactly: value) { return .integer(whole) }
+    return .real(value)
 }
 
 private func integer(_ content: UnsafeBufferPointer<UInt8>, allowsNegative: Bool) throws(FieldFault) -> FieldValue {

@@ -64,7 +64,9 @@ extension HQImport {
 
     private static func reasonAgainst(_ path: String) -> String {
         let name = (path as NSString).lastPathComponent
-        return name.hasSuffix(".csv") ? noSuchTable(String(name.dropLast(4))) : "the name does not end in .csv"
+        guard name.hasSuffix(".csv") else { return "the name does not end in .csv" }
+        return "HQ has no table \(excerpt(name.dropLast(4).utf8)); its tables are "
+            + HQCatalogue.tables.map(\.name).joined(separator: ", ")
     }
 
     private static func repeated(_ files: [ImportFile]) -> [ImportFault] {

@@ -1,15 +1,18 @@
 /// One CSV file and the HQ table that it fills.
 public struct ImportFile: Sendable, Equatable {
-    /// A table of the HQ catalogue.
+    /// A table of HQ.
     public var table: String
     /// How faults and reports call the file: `product.csv`.
     public var displayName: String
     public var path: String
+    /// How its columns become the table's; nil: they have the table's names and values.
+    public var mapping: ImportMapping?
 
-    public init(table: String, displayName: String, path: String) {
+    public init(table: String, displayName: String, path: String, mapping: ImportMapping? = nil) {
         self.table = table
         self.displayName = displayName
         self.path = path
+        self.mapping = mapping
     }
 }
 
@@ -18,9 +21,18 @@ public struct ImportOptions: Sendable, Equatable {
     /// The files hold the whole of their tables: rows of those tables that are not in the files are removed.
     /// Off, a file adds and changes rows, and removes none.
     public var replace: Bool
+    /// Rows that are at fault are left out, and named in the report; the others are imported. Not with `replace`:
+    /// files whose bad rows are left out are not the whole of their tables.
+    public var skipBadRows: Bool
+    /// The folder in which the files were dropped, or nil. A file of it is imported once for each time it is dropped:
+    /// until ``StagingDatabase/markFiled(_:files:)`` says that it was moved away, the same file is the same drop.
+    public var watch: String?
 
-    public init(replace: Bool = false) {
+    public init(replace: Bool = false, skipBadRows: Bool = false, watch: String? = nil) {
+        precondition(!(replace && skipBadRows), "files without their bad rows are not the whole of their tables")
         self.replace = replace
+        self.skipBadRows = skipBadRows
+        self.watch = watch
     }
 }
 
@@ -89,6 +101,8 @@ public struct ImportReport: Codable, Sendable, Equatable {
         public var unchanged: Int
         /// Rows that were not in the file; 0 unless ``ImportOptions/replace`` was asked for.
         public var removed: Int
+        /// Bad rows that were left out; 0 unless ``ImportOptions/skipBadRows`` was asked for.
+        public var skipped = 0
     }
 
     /// In the order of the files.
@@ -96,14 +110,28 @@ public struct ImportReport: Codable, Sendable, Equatable {
     /// The first ``ImportLimits/faultsMax`` things that are allowed but look wrong, by file and line.
     public var warnings: [ImportFault]
     public var warningsTotal: Int
+    /// The first ``ImportLimits/faultsMax`` faults of the rows that were left out.
+    public var faults: [ImportFault] = []
+    public var faultsTotal = 0
     /// HQ's version after the import.
     public var version: Int64
+    /// The import's number in the staging database; nil when nothing was staged.
+    public var importID: Int64?
+    /// Files that an earlier import brought in already, with its number. They were left alone.
+    public var already: [String: Int64] = [:]
+
+    /// Bad rows that were left out of all files.
+    public var skipped: Int { tables.reduce(0) { $0 + $1.skipped } }
 
     enum CodingKeys: String, CodingKey {
         case tables
         case warnings
         case warningsTotal = "warnings_total"
+        case faults
+        case faultsTotal = "faults_total"
         case version
+        case importID = "import"
+        case already
     }
 }
 
@@ -139,4 +167,8 @@ public enum ImportLimits {
     public static let textBytesMax = 4096
     /// Characters of a value that a fault quotes.
     static let excerptMax = 60
+    /// Rounds in which rows are left out because the rows they need were: a tree of bad rows so deep is a bad file.
+    static let skipRoundsMax = 100
+    /// Rows that a preview shows of a table.
+    public static let previewRowsMax = 10
 }

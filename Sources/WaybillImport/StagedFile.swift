@@ -1,41 +1,55 @@
 import GRDB
 import GRDBSQLite
-import WaybillCapture
 import WaybillDatabase
 
 /// One file's rows in TEMP tables of the import's own connection: nobody else sees them, and they end with it.
 ///
-/// The staging table has the HQ table's columns, all nullable, and `line`, the record's line. A faulty field is NULL
-/// there, so that a row with one bad field still counts as a key for the rows that name it.
+/// The table of rows has the HQ table's columns, all nullable, and `line`, the record's line. A faulty field is NULL
+/// there, so that a row with one bad field still counts as a key for the rows that name it. Rows that are left out
+/// (``ImportOptions/skipBadRows``) move to a second table of the same shape.
 struct StagedFile {
     let file: ImportFile
     /// The file's position in the call: faults are ordered by it.
     let index: Int
-    let table: HQTable
+    /// With the columns that the file fills.
+    var table: ImportTable
     /// Whether the header had all key columns. Without them nothing can be said about keys.
     var hasKeys = true
     /// Whether the file could be read to its end.
     var isWhole = true
+    /// Whether the header was as it must be. Without that no row of the file can be called good.
+    var isHeaderGood = true
     var rows = 0
+    var skipped = 0
 
-    init(_ file: ImportFile, index: Int, table: HQTable) {
+    init(_ file: ImportFile, index: Int, table: ImportTable) {
         self.file = file
         self.index = index
         self.table = table
     }
 
-    /// The staging table, for use in SQL.
+    /// The staged rows, for use in SQL.
     var rowsTable: String { "temp." + quoted("_rows_\(table.name)") }
+    /// Rows that were left out.
+    var badTable: String { "temp." + quoted("_bad_\(table.name)") }
     /// The lines that differ from HQ's rows, in key order: `line`, `is_new`.
     var changesTable: String { "temp." + quoted("_changes_\(table.name)") }
     var liveTable: String { "main." + quoted(table.name) }
     var keyIndex: String { "temp." + quoted("_key_\(table.name)") }
 
+    func has(_ column: String) -> Bool { table.columns.contains { $0.name == column } }
+
     func createTables(in db: Database) throws {
-        let columns = table.columns.map { quoted($0.name) + " " + $0.affinity }
+        let columns = table.columns.map { column in
+            let collation = column.collation.map { " COLLATE " + quoted($0) } ?? ""
+            return quoted(column.name) + " " + column.affinity + collation
+        }.joined(separator: ", ")
         try db.execute(
             sql: """
-                CREATE TABLE \(rowsTable) (line INTEGER PRIMARY KEY, \(columns.joined(separator: ", ")));
+                CREATE TABLE \(rowsTable) (line INTEGER PRIMARY KEY, \(columns));
+                CREATE TABLE \(badTable) (line INTEGER PRIMARY KEY, \(columns));
+                CREATE INDEX temp.\(quoted("_badkey_\(table.name)")) ON \(quoted("_bad_\(table.name)"))
+                    (\(table.key.map(quoted).joined(separator: ", ")));
                 CREATE TABLE \(changesTable) (line INTEGER NOT NULL, is_new INTEGER NOT NULL);
                 """)
     }
@@ -51,17 +65,6 @@ struct StagedFile {
         } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
             try db.execute(sql: "CREATE INDEX \(on)")
             return false
-        }
-    }
-}
-
-extension HQColumn {
-    /// The affinity of the HQ column, so that a staged value compares with HQ's as HQ's own do.
-    fileprivate var affinity: String {
-        switch kind {
-        case .text, .textOrEmpty, .date, .word: "TEXT"
-        case .decimal: "NUMERIC"
-        case .integer, .flag: "INTEGER"
         }
     }
 }

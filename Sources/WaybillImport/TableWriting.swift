@@ -1,5 +1,4 @@
 import GRDB
-import WaybillCapture
 import WaybillDatabase
 
 /// Brings one table's staged rows into HQ.
@@ -34,6 +33,24 @@ struct TableWriting {
 
     /// Writes the noted lines. An update whose row has become the same meanwhile is none, and fires no trigger.
     func upsert(in db: Database) throws {
+        try db.execute(sql: upsertStatement(where: "true"))
+    }
+
+    /// Tries each noted line by itself and tells of those that HQ's database refuses. For finding out which rows are
+    /// at fault when it has refused them together; the caller rolls back.
+    func refusedLines(in db: Database, _ found: (_ line: Int, _ reason: String) throws -> Void) throws {
+        let lines = try Int.fetchAll(db, sql: "SELECT line FROM \(staged.changesTable) ORDER BY line")
+        let statement = try db.makeStatement(sql: upsertStatement(where: "change.line = ?"))
+        for line in lines {
+            do {
+                try statement.execute(arguments: [line])
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT && db.isInsideTransaction {
+                try found(line, "HQ's database refuses the row: \(error.message ?? "constraint failed")")
+            }
+        }
+    }
+
+    private func upsertStatement(where condition: String) -> String {
         let list = columns.joined(separator: ", ")
         let onConflict: String
         if values.isEmpty {
@@ -45,28 +62,46 @@ struct TableWriting {
                 WHERE \(values.map { "\(table).\($0) IS NOT excluded.\($0)" }.joined(separator: " OR "))
                 """
         }
-        try db.execute(
-            sql: """
-                -- CROSS JOIN keeps the order: each noted line finds its staged row by number.
-                INSERT INTO \(staged.liveTable) (\(list))
-                SELECT \(columns.map { "mine.\($0)" }.joined(separator: ", "))
-                FROM \(staged.changesTable) AS change
-                CROSS JOIN \(staged.rowsTable) AS mine ON mine.line = change.line
-                WHERE true
-                ON CONFLICT (\(key.joined(separator: ", "))) \(onConflict)
-                """)
+        return """
+            -- CROSS JOIN keeps the order: each noted line finds its staged row by number.
+            INSERT INTO \(staged.liveTable) (\(list))
+            SELECT \(columns.map { "mine.\($0)" }.joined(separator: ", "))
+            FROM \(staged.changesTable) AS change
+            CROSS JOIN \(staged.rowsTable) AS mine ON mine.line = change.line
+            WHERE \(condition)
+            ON CONFLICT (\(key.joined(separator: ", "))) \(onConflict)
+            """
     }
 
     /// Removes HQ's rows that are not in the file. Returns their number.
     func removeOthers(in db: Database) throws -> Int {
-        let sameKey = key.map { "mine.\($0) = live.\($0)" }.joined(separator: " AND ")
-        try db.execute(
-            sql: """
-                -- Each row of HQ is looked up in the index on the staged key.
-                DELETE FROM \(staged.liveTable) AS live
-                WHERE NOT EXISTS (SELECT 1 FROM \(staged.rowsTable) AS mine WHERE \(sameKey))
-                """)
+        try db.execute(sql: "DELETE FROM \(staged.liveTable) AS live WHERE \(isOther)")
         return db.changesCount
+    }
+
+    /// How many rows of HQ are not in the file.
+    func countOthers(in db: Database) throws -> Int {
+        try Int.fetchOne(db, sql: "SELECT count(*) FROM \(staged.liveTable) AS live WHERE \(isOther)") ?? 0
+    }
+
+    /// Each row of HQ is looked up in the index on the staged key.
+    private var isOther: String {
+        let sameKey = key.map { "mine.\($0) = live.\($0)" }.joined(separator: " AND ")
+        return "NOT EXISTS (SELECT 1 FROM \(staged.rowsTable) AS mine WHERE \(sameKey))"
+    }
+
+    /// The first staged rows as they would come into HQ, each with whether it is new, changes a row, or neither.
+    func firstRows(_ limit: Int, in db: Database) throws -> [(change: String, values: [String?])] {
+        let rows = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT CASE change.is_new WHEN 1 THEN 'new' WHEN 0 THEN 'changed' ELSE 'same' END,
+                    \(columns.map { "CAST(mine.\($0) AS TEXT)" }.joined(separator: ", "))
+                FROM \(staged.rowsTable) AS mine
+                LEFT JOIN \(staged.changesTable) AS change ON change.line = mine.line
+                ORDER BY mine.line LIMIT ?
+                """, arguments: [limit])
+        return rows.map { row in (row[0], (1..<row.count).map { row[$0] }) }
     }
 
     /// How many of the noted lines are new to HQ, and how many change a row.

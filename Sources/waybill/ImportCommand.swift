@@ -90,7 +90,7 @@ struct ImportCommand: AsyncParsableCommand {
             for line in HubViews.faults(faults.faults, total: faults.total) { Output.note(line) }
             throw Complaint(faults.description)
         case .error(let error): throw Complaint(error.message)
-        case .progress, nil:
+        case .progress, .preview, nil:
             throw Complaint("the hub broke off; see with waybill status whether it is running, then import again")
         }
     }

@@ -16,7 +16,7 @@ import WaybillCapture
         let field = CSVField(range: 0..<bytes.count, isQuoted: quoted)
         return bytes.withUnsafeBufferPointer { buffer in
             do throws(FieldFault) {
-                return .success(try HQColumn("c", kind, nullable: nullable).value(of: field, in: buffer))
+                return .success(try ImportColumn(HQColumn("c", kind, nullable: nullable)).value(of: field, in: buffer))
             } catch {
                 return .failure(error)
             }

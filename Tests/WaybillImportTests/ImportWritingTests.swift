@@ -174,7 +174,8 @@ import WaybillDatabase
         let json = String(decoding: try encoder.encode(report), as: UTF8.self)
         #expect(
             json == """
-                {"tables":[{"file":"legal_entity.csv","inserted":1,"removed":0,"rows":1,"table":"legal_entity",\
+                {"already":{},"faults":[],"faults_total":0,"import":\(report.importID ?? 0),"tables":[\
+                {"file":"legal_entity.csv","inserted":1,"removed":0,"rows":1,"skipped":0,"table":"legal_entity",\
                 "unchanged":0,"updated":0}],"version":\(report.version),"warnings":[],"warnings_total":0}
                 """)
     }

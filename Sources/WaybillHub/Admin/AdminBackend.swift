@@ -60,8 +60,22 @@ public protocol AdminBackend: Sendable {
     /// - Parameter progress: may be called from any thread and as often as one likes; calls are thinned out.
     /// - Throws: ``WaybillAdmin/ImportFaults`` when the files are at fault.
     func importFiles(
-        _ files: [UploadedFile], replace: Bool, progress: @escaping @Sendable (ImportProgressLine) -> Void
+        _ files: [UploadedFile], _ request: ImportRequest, progress: @escaping @Sendable (ImportProgressLine) -> Void
     ) async throws -> ImportReply
+    /// What an import would do. Files that would be refused are no error, but part of the answer.
+    func previewImport(
+        _ files: [UploadedFile], _ request: ImportRequest, progress: @escaping @Sendable (ImportProgressLine) -> Void
+    ) async throws -> ImportPreviewReply
+    /// By name, those that cannot be used as well.
+    func mappings() async throws -> [MappingSummary]
+
+    /// Newest first.
+    func stagedImports(limit: Int) async throws -> [StagedImportSummary]
+    func stagedImport(_ id: Int64, _ filter: StagedRowFilter) async throws -> StagedImportDetail
+    func cleanStaging(_ request: StagingCleanRequest) async throws -> StagingCleanReply
+    /// Imported files of a watched folder that may still lie in it.
+    func unfiledFiles(watch: String) async throws -> [UnfiledFile]
+    func markFiled(_ id: Int64, _ request: FiledRequest) async throws
 }
 
 extension AdminBackend {

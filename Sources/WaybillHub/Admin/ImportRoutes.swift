@@ -30,27 +30,47 @@ struct ImportRoutes {
         }
         v1.post("imports/:id/run") { request, context in
             let parts = RequestParts(request, context)
-            try parts.allowQuery("replace")
-            let replace = try parts.flag("replace")
-            let id = try parts.pathPart("id")
-            let files = try await folders.beginRun(id)
-            return Response(
-                status: .ok, headers: [.contentType: "application/x-ndjson; charset=utf-8"],
-                body: ResponseBody { writer in
-                    do {
-                        try await run(files, replace: replace, writer: &writer)
-                        await folders.endRun(id)
-                    } catch {
-                        await folders.endRun(id)
-                        throw error
-                    }
-                    try await writer.finish(nil)
-                })
+            let wanted = try parts.importRequest()
+            let backend = backend
+            return try await answer(parts) { files, progress in
+                .result(try await backend.importFiles(files, wanted, progress: progress))
+            }
+        }
+        v1.post("imports/:id/preview") { request, context in
+            let parts = RequestParts(request, context)
+            let wanted = try parts.importRequest()
+            let backend = backend
+            return try await answer(parts) { files, progress in
+                .preview(try await backend.previewImport(files, wanted, progress: progress))
+            }
         }
         v1.delete("imports/:id") { request, context in
             try await folders.abort(RequestParts(request, context).pathPart("id"))
             return Response(status: .noContent)
         }
+    }
+
+    private typealias Work =
+        @Sendable (
+            [UploadedFile], @escaping @Sendable (ImportProgressLine) -> Void
+        ) async throws -> ImportLine
+
+    /// Has the backend work on an import's files, which are gone when it has ended.
+    private func answer(_ parts: RequestParts, _ work: @escaping Work) async throws -> Response {
+        let id = try parts.pathPart("id")
+        let files = try await folders.beginRun(id)
+        return Response(
+            status: .ok, headers: [.contentType: "application/x-ndjson; charset=utf-8"],
+            body: ResponseBody { writer in
+                do {
+                    try await run(files, work, writer: &writer)
+                    await folders.endRun(id)
+                } catch {
+                    await folders.endRun(id)
+                    throw error
+                }
+                try await writer.finish(nil)
+            })
     }
 
     /// Writes the body to a new file. The writes go to the page cache and are small, so they may block their thread.
@@ -73,14 +93,14 @@ struct ImportRoutes {
     /// Progress lines while the backend works, then one last line.
     ///
     /// Only the newest progress is kept: an administrator on a slow terminal must not slow the import down.
-    private func run(_ files: [UploadedFile], replace: Bool, writer: inout any ResponseBodyWriter) async throws {
+    private func run(
+        _ files: [UploadedFile], _ task: @escaping Work, writer: inout any ResponseBodyWriter
+    ) async throws {
         let (progress, feed) = AsyncStream.makeStream(of: ImportProgressLine.self, bufferingPolicy: .bufferingNewest(1))
-        let backend = backend
         let work = Task {
             defer { feed.finish() }
             do {
-                return ImportLine.result(
-                    try await backend.importFiles(files, replace: replace) { feed.yield($0) })
+                return try await task(files) { feed.yield($0) }
             } catch let faults as ImportFaults {
                 return .rejected(faults)
             } catch {

@@ -207,12 +207,13 @@ actor FakeBackend: AdminBackend {
     }
 
     func importFiles(
-        _ files: [UploadedFile], replace: Bool, progress: @escaping @Sendable (ImportProgressLine) -> Void
+        _ files: [UploadedFile], _ request: ImportRequest, progress: @escaping @Sendable (ImportProgressLine) -> Void
     ) async throws -> ImportReply {
         imported.append(
             Imported(
                 names: files.map(\.name),
-                bytes: files.map { FileManager.default.contents(atPath: $0.path)?.count ?? -1 }, replace: replace))
+                bytes: files.map { FileManager.default.contents(atPath: $0.path)?.count ?? -1 },
+                replace: request.replace))
         progress(ImportProgressLine(phase: "reading", file: "product.csv", rows: 1, bytesDone: 1, bytes: 2))
         while runsUntilCancelled {
             progress(ImportProgressLine(phase: "checking", file: "product.csv", rows: 1, bytesDone: 1, bytes: 2))

@@ -37,6 +37,10 @@ import Yams
         ("GET", "/v1/stores", "", "[StoreSummary]"), ("GET", "/v1/stores/S1", "", "StoreDetail"),
         ("POST", "/v1/stores", #"{"store": "S1"}"#, "StoreAdded"), ("GET", "/v1/jobs", "", "[JobSummary]"),
         ("GET", "/v1/jobs/prices", "", "JobDetail"), ("POST", "/v1/imports", "", "ImportCreated"),
+        ("GET", "/v1/mappings", "", "[MappingSummary]"), ("GET", "/v1/staging", "", "[StagedImport]"),
+        ("GET", "/v1/staging/7?state=Error", "", "StagedImportDetail"),
+        ("POST", "/v1/staging/clean", "{}", "StagingCleanReply"),
+        ("GET", "/v1/unfiled?watch=/drop", "", "[UnfiledFile]"),
     ])
     func everyAnswerHasTheKeysAndTypesOfItsSchema(method: String, path: String, body: String, schema: String)
         async throws

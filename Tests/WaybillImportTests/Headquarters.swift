@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import WaybillCapture
 import WaybillDatabase
+import WaybillModel
 
 @testable import WaybillImport
 
@@ -10,12 +11,16 @@ final class Headquarters {
     let folder: String
     var database: String { folder + "/hq.db" }
     let queue: DatabaseQueue
+    let staging: StagingDatabase
+    /// A clock that stands still: one that a test needs to move, it makes itself.
+    static let noon = Timestamp(milliseconds: 1_795_258_380_000)
 
     init() throws {
         folder = NSTemporaryDirectory() + "/waybill-import-" + UUID().uuidString
         try DurableFile.createFolder(folder)
         queue = try OpenDatabase.queue(at: folder + "/hq.db", label: "test")
         try queue.write { try HQSchema.install(in: $0) }
+        staging = try StagingDatabase(path: folder + "/staging.db") { Headquarters.noon }
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
@@ -31,8 +36,12 @@ final class Headquarters {
     }
 
     @discardableResult
-    func run(_ files: [ImportFile], replace: Bool = false) throws -> ImportReport {
-        try HQImport.run(files: files, into: database, options: ImportOptions(replace: replace))
+    func run(
+        _ files: [ImportFile], replace: Bool = false, skipBadRows: Bool = false, watch: String? = nil
+    ) throws -> ImportReport {
+        try HQImport.run(
+            files: files, into: database, staging: staging,
+            options: ImportOptions(replace: replace, skipBadRows: skipBadRows, watch: watch))
     }
 
     /// The texts of all faults of an import that must be refused, and must change nothing.
