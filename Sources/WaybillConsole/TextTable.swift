@@ -13,7 +13,7 @@ public struct TextTable: Sendable {
     /// Columns that the last one, usually a message, should at least have before optional ones give way to it.
     private static let lastColumnsMin = 24
 
-    private let titles: [String]
+    private var titles: [String]
     private let numeric: Set<Int>
     private let optional: Set<Int>
     private var rows: [[Cell]] = []
@@ -24,6 +24,14 @@ public struct TextTable: Sendable {
         self.titles = titles.map { String($0.drop { $0 == "?" || $0 == ">" }) }
         numeric = Set(titles.indices.filter { titles[$0].hasPrefix(">") || titles[$0].hasPrefix("?>") })
         optional = Set(titles.indices.filter { titles[$0].hasPrefix("?") })
+    }
+
+    /// A table whose columns are known at run time only, all left-aligned.
+    static func of(_ titles: [String], _ rows: [[String]], _ screen: Screen) -> [String] {
+        var table = TextTable()
+        table.titles = titles.map(TerminalText.plain)
+        table.rows = rows.map { $0.map { Cell($0) } }
+        return table.lines(screen)
     }
 
     public mutating func add(_ cells: Cell...) {

@@ -1,5 +1,6 @@
 import Foundation
 import WaybillDatabase
+import WaybillModel
 
 /// The mappings of a hub: every `*.yaml` of its folder, good or not.
 public struct MappingFolder: Sendable {
@@ -76,11 +77,4 @@ public struct MappingFaults: Error, Sendable, Equatable {
     public var faults: [ImportFault]
 
     init(_ faults: [ImportFault]) { self.faults = faults }
-}
-
-/// Names of files with `*` (any characters), `?` (any one) and `[…]` (one of these); large and small letters differ.
-public enum FilePattern {
-    public static func matches(_ name: String, _ pattern: String) -> Bool {
-        fnmatch(pattern, name, 0) == 0
-    }
 }

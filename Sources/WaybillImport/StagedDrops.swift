@@ -75,11 +75,25 @@ extension StagingDatabase {
             if let earlier {
                 already[file.displayName] = earlier
             } else {
+                // Where this file lies no other can: what lay there before was moved away, though nobody has said so.
+                try forget(file.displayName, in: folder)
                 fresh.append(file)
                 hashes.append(hash)
             }
         }
         return (fresh, hashes, already)
+    }
+
+    private func forget(_ name: String, in folder: String) throws {
+        let time = now()
+        try write { db in
+            try db.execute(
+                sql: """
+                    UPDATE import_file SET filed_at = ?
+                    WHERE name = ? AND sha256 IS NOT NULL AND filed_at IS NULL
+                        AND import IN (SELECT id FROM import WHERE watch = ? AND state = 'Finished')
+                    """, arguments: [time.milliseconds, name, folder])
+        }
     }
 }
 

@@ -50,6 +50,11 @@ struct AdminClient: Sendable {
         try read(type, await data(path, "POST"))
     }
 
+    /// Posts what has no answer.
+    func tell(_ path: APIPath, _ body: some Encodable) async throws {
+        _ = try await data(path, "POST", body: .bytes(AdminJSON.encode(body)))
+    }
+
     func delete(_ path: APIPath) async throws {
         _ = try await data(path, "DELETE")
     }
@@ -138,7 +143,7 @@ struct AdminClient: Sendable {
         guard let reply = try? AdminJSON.decode(ErrorReply.self, from: data) else {
             return Complaint("the hub on \(home) answered \(response.status.code) and did not say why")
         }
-        return Complaint(reply.error.message)
+        return Complaint(reply.error.message, code: reply.error.code)
     }
 }
 

@@ -1,5 +1,7 @@
 import Foundation
+import WaybillAdmin
 import WaybillConsole
+import WaybillModel
 
 /// A file to be imported, and how the hub shall call it.
 struct ImportSource: Hashable {
@@ -10,16 +12,16 @@ struct ImportSource: Hashable {
 }
 
 enum ImportFileList {
-    /// The files that `paths` name: files as they are, folders with the CSV files in them, by name.
+    /// The files that `paths` name: files as they are, folders with the files in them, by name.
     static func expand(_ paths: [String]) throws -> [ImportSource] {
-        var files: [ImportSource] = []
+        var found: [ImportSource] = []
         for path in paths {
             var status = stat()
             guard stat(path, &status) == 0 else {
                 throw Complaint("cannot read \(path): \(String(cString: strerror(errno)))")
             }
             guard status.st_mode & S_IFMT == S_IFDIR else {
-                files.append(ImportSource(name: (path as NSString).lastPathComponent, path: path))
+                found.append(ImportSource(name: (path as NSString).lastPathComponent, path: path))
                 continue
             }
             let names: [String]
@@ -28,29 +30,61 @@ enum ImportFileList {
             } catch {
                 throw Complaint("cannot read the folder \(path)")
             }
-            let tables = names.filter { $0.hasSuffix(".csv") && !$0.hasPrefix(".") }.sorted()
-            guard !tables.isEmpty else { throw Complaint("the folder \(path) holds no CSV files") }
-            files += tables.map { ImportSource(name: $0, path: path + "/" + $0, folder: path) }
+            let files = names.filter { !WatchedFolder.isTemporary($0) && isFile(path + "/" + $0) }.sorted()
+            guard !files.isEmpty else { throw Complaint("the folder \(path) holds no files") }
+            found += files.map { ImportSource(name: $0, path: path + "/" + $0, folder: path) }
         }
-        return files
+        return found
+    }
+
+    private static func isFile(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
     /// Leaves out what a folder holds besides tables: exports bring reports and notes along. A file that was named
-    /// itself is for the hub to refuse.
+    /// itself is for the hub to refuse. Only of CSV files it is worth saying that they were left out.
     static func split(
-        _ files: [ImportSource], tables: [String]
+        _ files: [ImportSource], _ known: ImportNames
     ) throws -> (files: [ImportSource], leftOut: [ImportSource]) {
-        let leftOut = files.filter { $0.folder != nil && !tables.contains(String($0.name.dropLast(4))) }
-        let files = files.filter { !leftOut.contains($0) }
-        if files.isEmpty, let folder = leftOut.first?.folder {
+        let others = files.filter { $0.folder != nil && !known.isImportable($0.name) }
+        let files = files.filter { !others.contains($0) }
+        if files.isEmpty, let folder = others.first?.folder {
             throw Complaint(
-                "the folder \(folder) holds no file of HQ's tables, which are \(tables.joined(separator: ", "))")
+                "the folder \(folder) holds no file of HQ's tables, which are \(known.tables.joined(separator: ", ")), "
+                    + "and none that a mapping is for")
         }
         var seen: Set<String> = []
         for file in files where !seen.insert(file.name).inserted {
             throw Complaint("\(file.name) is named twice; one file for each table")
         }
-        return (files, leftOut)
+        return (files, others.filter { $0.name.hasSuffix(".csv") })
+    }
+}
+
+/// The names of files that the hub has a table for.
+struct ImportNames {
+    /// Parents stand before children.
+    let tables: [String]
+    let mappings: [MappingSummary]
+
+    init(_ client: AdminClient) async throws {
+        tables = try await client.get([String].self, "tables")
+        mappings = try await client.get([MappingSummary].self, "mappings")
+    }
+
+    /// nil: none, or one that the hub has to refuse.
+    func table(of name: String) -> String? {
+        WatchRound.table(
+            of: name, tables: tables,
+            patterns: mappings.flatMap { mapping in
+                mapping.files.compactMap { pattern in mapping.table.map { (pattern, $0) } }
+            })
+    }
+
+    /// Whether the hub should be asked to import it, be it to say which mapping is broken.
+    func isImportable(_ name: String) -> Bool {
+        table(of: name) != nil || mappings.contains { $0.files.contains { FilePattern.matches(name, $0) } }
     }
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import WaybillAdmin
 
 @main
 struct Main {
@@ -37,13 +38,13 @@ struct Waybill: ParsableCommand {
             EXIT STATUS
               0   done
               1   failed; one sentence on stderr says why
-              3   done, but some stores failed or were not reached, a session awaits approval, or a part of a purge
-                  failed; they are named
+              3   done, but not all of it: some stores failed or were not reached, a session awaits approval, bad rows
+                  were left out, or a part of a purge failed; they are named
               64  wrong usage
             """,
         subcommands: [
             StatusCommand.self, ImportCommand.self, PublishCommand.self, SessionCommand.self, StoreCommand.self,
-            JobCommand.self, PlanCommand.self, PurgeCommand.self,
+            JobCommand.self, PlanCommand.self, StagingCommand.self, MappingCommand.self, PurgeCommand.self,
         ])
 
     @OptionGroup var hub: HubOption
@@ -53,12 +54,17 @@ struct Waybill: ParsableCommand {
 struct Complaint: Error {
     /// Done, but some stores failed or were not reached.
     static let someStoresMissing: Int32 = 3
+    /// Done, but some rows were left out.
+    static let someRowsLeftOut: Int32 = 3
 
     var message: String
     var status: Int32
+    /// What kind of error the hub has answered with, if it was the hub.
+    var code: AdminError.Code?
 
-    init(_ message: String, status: Int32 = 1) {
+    init(_ message: String, status: Int32 = 1, code: AdminError.Code? = nil) {
         self.message = message
         self.status = status
+        self.code = code
     }
 }
