@@ -231,7 +231,8 @@ struct MappingReading {
             .composer(_, let problem, let mark, _):
             (line, reason) = (mark.line, "not YAML: \(problem)")
         case .duplicatedKeysInMapping(let keys, let context):
-            (line, reason) = (context.mark.line, "the key \(keys.map { "\($0)" }.joined(separator: ", ")) stands twice")
+            let names = Set(keys).sorted().map { "'\($0)'" }.joined(separator: ", ")
+            (line, reason) = (context.mark.line, "the key \(names) stands here and once more")
         default: break
         }
         return ImportFault(file: "mappings/" + name, line: line, reason: reason)

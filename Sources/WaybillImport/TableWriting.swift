@@ -1,4 +1,5 @@
 import GRDB
+import GRDBSQLite
 import WaybillDatabase
 
 /// Brings one table's staged rows into HQ.
@@ -45,6 +46,8 @@ struct TableWriting {
             do {
                 try statement.execute(arguments: [line])
             } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT && db.isInsideTransaction {
+                // The failed statement says the same once more when it is reset, and would be taken for the next line.
+                sqlite3_reset(statement.sqliteStatement)
                 try found(line, "HQ's database refuses the row: \(error.message ?? "constraint failed")")
             }
         }
