@@ -19,7 +19,6 @@ public enum ImportViews {
     }
 
     public static func preview(_ preview: ImportPreviewReply, _ screen: Screen) -> [String] {
-        guard !preview.tables.isEmpty else { return [] }
         var lines = counts(preview.tables.map(\.counts), screen)
         for table in preview.tables where !table.rows.isEmpty {
             lines += ["", screen.line("\(TerminalText.plain(table.counts.table)), first rows", .heading)]
@@ -84,7 +83,7 @@ public enum ImportViews {
         for row in detail.rows {
             rows.add(
                 .init("\(row.file):\(row.line)"), .init(row.state, style(row.state)),
-                .init(row.values.joined(separator: ",")), .init(row.message ?? ""))
+                .init(row.values.joined(separator: " | ")), .init(row.message ?? ""))
         }
         return lines + [""] + rows.lines(screen)
     }

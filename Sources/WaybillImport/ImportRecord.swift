@@ -161,7 +161,8 @@ final class ImportRecord {
                     """,
                 arguments: [table.inserted, table.updated, table.unchanged, table.removed, id, table.table])
         }
-        let skipped = report.skipped == 0 ? "" : "\(report.skipped) bad rows were left out"
+        let skipped =
+            report.skipped == 0 ? "" : "\(report.skipped) bad \(report.skipped == 1 ? "row was" : "rows were") left out"
         try db.execute(sql: "UPDATE import SET version = ? WHERE id = ?", arguments: [report.version, id])
         try end(id, "Finished", at: time, message: skipped, in: db)
     }

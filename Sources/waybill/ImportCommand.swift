@@ -86,12 +86,12 @@ struct ImportCommand: AsyncParsableCommand {
             } else {
                 Output.lines(ImportViews.imported(reply, Output.screen))
             }
-            try complain(reply.faults, total: reply.faultsTotal, rows: reply.skipped, "were left out")
+            try complain(reply.faults, total: reply.faultsTotal, rows: reply.skipped)
         case .preview(let preview):
             note(warnings: preview.warnings, total: preview.warningsTotal)
             if output.json {
                 try Output.json(preview)
-            } else {
+            } else if !preview.rejected {
                 Output.lines(ImportViews.preview(preview, Output.screen))
             }
             if preview.rejected {
@@ -100,7 +100,7 @@ struct ImportCommand: AsyncParsableCommand {
                     "nothing would be imported: \(Humane.count(preview.faultsTotal, "fault")) in the files")
             }
             let skipped = preview.tables.reduce(0) { $0 + $1.counts.skipped }
-            try complain(preview.faults, total: preview.faultsTotal, rows: skipped, "would be left out")
+            try complain(preview.faults, total: preview.faultsTotal, rows: skipped)
         case .rejected(let faults):
             if output.json { try Output.json(faults) }
             for line in HubViews.faults(faults.faults, total: faults.total) { Output.note(line) }
@@ -116,11 +116,13 @@ struct ImportCommand: AsyncParsableCommand {
         for line in HubViews.faults(warnings, total: total) { Output.note("warning: \(line)") }
     }
 
-    private func complain(_ faults: [ImportFaultLine], total: Int, rows: Int64, _ verb: String) throws {
+    /// Names the bad rows of an import that has gone, or would go, on without them.
+    private func complain(_ faults: [ImportFaultLine], total: Int, rows: Int64) throws {
         guard rows > 0 else { return }
         for line in HubViews.faults(faults, total: total) { Output.note(line) }
+        let bad = Humane.count(rows, "bad row")
         throw Complaint(
-            "done, but \(Humane.count(rows, "bad row")) \(rows == 1 ? verb.replacing("were", with: "was") : verb)",
+            preview ? "\(bad) would be left out" : "done, but \(bad) \(rows == 1 ? "was" : "were") left out",
             status: Complaint.someRowsLeftOut)
     }
 }
