@@ -26,6 +26,17 @@ public enum HQImport {
                 try session(db, files, options, nil).run(progress: progress)
             }
         }
+        do {
+            return try staged(files, into: databasePath, staging, options, progress)
+        } catch let error as DatabaseError {
+            throw ImportFailed(sentence(error, staging.path))
+        }
+    }
+
+    private static func staged(
+        _ files: [ImportFile], into databasePath: String, _ staging: StagingDatabase, _ options: ImportOptions,
+        _ progress: (ImportProgress) throws -> Void
+    ) throws -> ImportReport {
         let (fresh, hashes, already) = try staging.unknown(files, options: options)
         // A connection of its own: the rows of one file are written in many small transactions.
         let queue = try staging.open()

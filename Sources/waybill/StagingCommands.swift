@@ -95,7 +95,10 @@ struct StagingCleanCommand: AsyncParsableCommand {
 
     func run() async throws {
         let request = StagingCleanRequest(table: table, import: `import`, force: force)
-        let reply = try await hub.connected { try await $0.post(StagingCleanReply.self, "staging/clean", request) }
+        // Removed in small slices, so that nobody who imports meanwhile waits long: that takes the time it takes.
+        let reply = try await hub.connected {
+            try await $0.post(StagingCleanReply.self, "staging/clean", request, seconds: nil)
+        }
         if output.json { return try Output.json(reply) }
         Output.lines(ImportViews.cleaned(reply, force: force))
     }

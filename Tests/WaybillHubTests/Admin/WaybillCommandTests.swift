@@ -197,6 +197,8 @@ import WaybillModel
         ["session", "list", "--since", "soon"], ["session", "list", "--status", "Fine"],
         ["session", "list", "--limit", "0"],
         ["session", "purge", "--older-than", "30"], ["session", "show", "x"], ["publish", "--timeout", "0"], ["import"],
+        ["import", "--replace", "--skip-bad-rows", "x"], ["import", "--watch", "d", "x"],
+        ["import", "--settle", "-1", "x"], ["staging", "show", "x"], ["staging", "show", "7", "--state", "Bad"],
     ])
     func wrongUsageIsSaidWithoutAskingTheHub(arguments: [String]) async throws {
         let run = try await waybill(arguments + ["--hub", "/nonexistent"])
