@@ -21,8 +21,6 @@ public struct HubHome: Sendable {
     public var keys: String { path + "/keys" }
     var curveKey: String { keys + "/hub.curve" }
     var signingKey: String { keys + "/hub.signing" }
-    /// Rows of imports on their way into HQ's tables; not there before the first such import.
-    public var stagingDatabase: String { path + "/staging.db" }
     /// Sealed packages, named by their hash.
     public var packages: String { path + "/packages" }
     /// Job files of this chain.

@@ -23,11 +23,11 @@ final class ImportRecord {
         self.now = now
         token = String(UInt64.random(in: .min ... .max), radix: 16)
         insertion = try db.makeStatement(
-            sql: "INSERT INTO import_row (file, line, raw, message) VALUES (?, ?, ?, ?)")
+            sql: "INSERT INTO import_row (place, raw, message) VALUES (?, ?, ?)")
         noting = try db.makeStatement(
             sql: """
-                UPDATE import_row SET message = CASE WHEN message IS NULL THEN ?3 ELSE message || '; ' || ?3 END
-                WHERE file = ?1 AND line = ?2
+                UPDATE import_row SET message = CASE WHEN message IS NULL THEN ?2 ELSE message || '; ' || ?2 END
+                WHERE place = ?1
                 """)
         try db.beginTransaction(.immediate)
         try db.execute(
@@ -60,10 +60,9 @@ final class ImportRecord {
     func row(_ file: Int, line: Int, _ raw: [UInt8], message: String?) throws {
         try begin()
         let handle = insertion.sqliteStatement
-        var code = sqlite3_bind_int64(handle, 1, files[file])
-        if code == SQLITE_OK { code = sqlite3_bind_int64(handle, 2, Int64(line)) }
+        var code = sqlite3_bind_int64(handle, 1, RowPlace.of(file: files[file], line: line))
         try raw.withUnsafeBytes { bytes in
-            if code == SQLITE_OK { code = sqlite3_bind_blob(handle, 3, bytes.baseAddress, Int32(bytes.count), nil) }
+            if code == SQLITE_OK { code = sqlite3_bind_blob(handle, 2, bytes.baseAddress, Int32(bytes.count), nil) }
             if var message {
                 message.withUTF8 { text in
                     text.withMemoryRebound(to: CChar.self) {
@@ -71,11 +70,11 @@ final class ImportRecord {
                         let copies = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
                         code =
                             code == SQLITE_OK
-                            ? sqlite3_bind_text(handle, 4, $0.baseAddress, Int32($0.count), copies) : code
+                            ? sqlite3_bind_text(handle, 3, $0.baseAddress, Int32($0.count), copies) : code
                     }
                 }
             } else if code == SQLITE_OK {
-                code = sqlite3_bind_null(handle, 4)
+                code = sqlite3_bind_null(handle, 3)
             }
             if code == SQLITE_OK { code = sqlite3_step(handle) }
             sqlite3_reset(handle)
@@ -86,7 +85,7 @@ final class ImportRecord {
     /// Something is wrong with a row that is written down already.
     func note(_ file: Int, line: Int, message: String) throws {
         try begin()
-        try noting.execute(arguments: [files[file], line, message])
+        try noting.execute(arguments: [RowPlace.of(file: files[file], line: line), message])
     }
 
     private func begin() throws {
@@ -142,7 +141,7 @@ final class ImportRecord {
             try db.execute(
                 sql: """
                     -- A range of the primary key for each file.
-                    UPDATE import_file SET rows = (SELECT count(*) FROM import_row WHERE file = import_file.id)
+                    UPDATE import_file SET rows = (SELECT count(*) FROM import_row WHERE \(RowPlace.isOf("import_file.id")))
                     WHERE import = ?
                     """, arguments: [id])
             try ImportRecord.countBadRows(of: id, in: db)
@@ -178,7 +177,8 @@ final class ImportRecord {
             sql: """
                 -- Counts in the index on bad rows alone.
                 UPDATE import_file SET bad_rows = (
-                    SELECT count(*) FROM import_row WHERE file = import_file.id AND message IS NOT NULL
+                    SELECT count(*) FROM import_row
+                    WHERE \(RowPlace.isOf("import_file.id")) AND message IS NOT NULL
                 )
                 WHERE import = ?
                 """, arguments: [id])

@@ -51,7 +51,8 @@ extension StagingDatabase {
             try queue.write { db in
                 cleaned.kept +=
                     try Int.fetchOne(
-                        db, sql: "SELECT count(*) FROM import_row WHERE file = ?", arguments: [file.id]) ?? 0
+                        db, sql: "SELECT count(*) FROM import_row WHERE \(RowPlace.isOf("?1"))", arguments: [file.id])
+                    ?? 0
                 try StagingDatabase.forgetEmpty(file.id, in: db)
             }
         }
@@ -89,9 +90,9 @@ extension StagingDatabase {
                 // A range of the primary key from its start.
                 try db.execute(
                     sql: """
-                        DELETE FROM import_row WHERE file = ?1 AND line IN (
-                            SELECT line FROM import_row WHERE file = ?1 AND (?2 OR message IS NULL)
-                            ORDER BY line LIMIT ?3
+                        DELETE FROM import_row WHERE place IN (
+                            SELECT place FROM import_row WHERE \(RowPlace.isOf("?1")) AND (?2 OR message IS NULL)
+                            ORDER BY place LIMIT ?3
                         )
                         """, arguments: [file, withErrors, StagingDatabase.sliceRows])
                 return db.changesCount
@@ -105,7 +106,7 @@ extension StagingDatabase {
         try db.execute(
             sql: """
                 DELETE FROM import_file
-                WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM import_row WHERE file = ?1)
+                WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM import_row WHERE \(RowPlace.isOf("?1")))
                     AND NOT (
                         sha256 IS NOT NULL AND filed_at IS NULL
                         AND (SELECT state FROM import WHERE id = import_file.import) = 'Finished'

@@ -106,10 +106,10 @@ extension StagingDatabase {
             db,
             sql: """
                 -- Files by their index, then rows in the order of their key: the limit ends the walk.
-                SELECT file.name, file.table_name, row.line, row.raw, coalesce(row.message, '')
-                FROM import_file AS file CROSS JOIN import_row AS row ON row.file = file.id
+                SELECT file.name, file.table_name, \(RowPlace.line), row.raw, coalesce(row.message, '')
+                FROM import_file AS file CROSS JOIN import_row AS row ON \(RowPlace.isOf("file.id"))
                 WHERE file.import = ? AND (? IS NULL OR file.table_name = ?) AND \(condition)
-                ORDER BY row.file, row.line LIMIT ?
+                ORDER BY file.id, row.place LIMIT ?
                 """, arguments: [id, table, table, limit]
         ).map { row in
             StagedRow(
