@@ -196,9 +196,7 @@ extension Delivery {
             return cancelReason.isEmpty ? "revoked, never applied" : "revoked, never applied: \(cancelReason)"
         case .superseded: return supersededBy.map { "session \($0) brings all of it" } ?? note
         case .suspended:
-            let times = told.attempts == 1 ? "once" : "\(told.attempts) times"
-            let remedy = "waybill session retry \(session.number) --store \(store)"
-            return "\(told.message) (tried \(times); when the cause is gone: \(remedy))"
+            return "\(told.message) (when the cause is gone: waybill session retry \(session.number) --store \(store))"
         default:
             if cancelAskedAt != nil { return "cancel asked for; waiting for the store's answer" }
             return told.message.isEmpty ? note : told.message

@@ -91,6 +91,18 @@ import WaybillWire
         }
     }
 
+    /// It was suspended, and somebody has asked for a retry.
+    @Test func whatWasOffOfferAndComesBackIsTriedAtOnce() throws {
+        var work = AgentAtWork()
+        try work.reachApplying()
+        work.step(.failed(AgentAtWork.package(1), AgentFault(stage: .apply, message: "no such column")))
+        work.welcome([AgentAtWork.offer(1, attempt: 4)])
+        #expect(work.core.task == nil)
+        work.welcome([])
+        work.welcome([AgentAtWork.offer(1, attempt: 4)])
+        #expect(work.core.task?.offer.attempt == 4)
+    }
+
     @Test func noWaitIsLongerThanAQuarterOfAnHourAndAQuarter() throws {
         var work = AgentAtWork(retryMilliseconds: 60_000)
         work.reachRequesting(AgentAtWork.offer(1, attempt: 60))

@@ -153,7 +153,7 @@ import WaybillSessions
         #expect(!delivery.isOnOffer && delivery.isOpen)
         #expect(
             delivery.message
-                == "the digest is wrong (tried 3 times; when the cause is gone: waybill session retry 7 --store S1)")
+                == "the digest is wrong (when the cause is gone: waybill session retry 7 --store S1)")
     }
 
     @Test func failuresThatWaitingCanHealNeverSuspend() throws {

@@ -90,6 +90,8 @@ extension AgentCore {
         welcomedAt = welcome.hubTime
         helloSeconds = welcome.helloSeconds
         offers = welcome.offers
+        // What was off offer and comes back was suspended: somebody wants it tried again now.
+        notBefore = notBefore.filter { name, _ in offers.contains { RunName($0.session, $0.run) == name } }
         if hubRun != welcome.hubRun {
             // Another hub process: what the last one granted is void. Stored chunks stay; leave is asked for again.
             // A request that the last one did not live to answer is repeated too.
