@@ -91,11 +91,13 @@ public struct DeliveryDetail: Codable, Hashable, Sendable {
     public var run: Int
     /// A cancel waits for the store's answer.
     public var cancelRequested: Bool
+    /// Nothing happens before the job's delivery window opens; the message says when.
+    public var waitsForWindow: Bool
 
     public init(
         store: StoreID, status: DeliveryStatus, kind: PackageKind?, rows: Int64, bytes: Int64, bytesDone: Int64,
         requestedAt: UTCTime?, downloadedAt: UTCTime?, appliedAt: UTCTime?, attempts: Int, longestLockMs: Int64?,
-        message: String?, run: Int, cancelRequested: Bool
+        message: String?, run: Int, cancelRequested: Bool, waitsForWindow: Bool = false
     ) {
         self.store = store
         self.status = status
@@ -111,6 +113,7 @@ public struct DeliveryDetail: Codable, Hashable, Sendable {
         self.message = message
         self.run = run
         self.cancelRequested = cancelRequested
+        self.waitsForWindow = waitsForWindow
     }
 }
 

@@ -17,7 +17,7 @@ public struct Waiting: Hashable, Sendable {
         case over(missing: [Missing], failed: [SessionID])
     }
 
-    /// Whether a store that is offline ends the waiting. A `watch` waits for it to come back.
+    /// Whether a store that is offline, or whose window is closed, ends the waiting. A `watch` waits for it to come back.
     public var givesUpOffline: Bool
 
     public init(givesUpOffline: Bool) {
@@ -66,6 +66,7 @@ public struct Waiting: Hashable, Sendable {
         if givesUpOffline, let online, !online.contains(delivery.store) {
             return "offline, will get it when it is back"
         }
+        if givesUpOffline, delivery.waitsForWindow { return delivery.message ?? "waits for its window" }
         return nil
     }
 

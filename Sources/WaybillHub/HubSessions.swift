@@ -88,7 +88,7 @@ extension HubBackend {
             downloadedAt: told.downloadedAt.map(UTCTime.init), appliedAt: told.appliedAt.map(UTCTime.init),
             attempts: told.attempts, longestLockMs: told.appliedAt == nil ? nil : told.longestLockMilliseconds,
             message: delivery.message.isEmpty ? nil : delivery.message, run: delivery.run,
-            cancelRequested: delivery.awaitsCancelAnswer)
+            cancelRequested: delivery.awaitsCancelAnswer, waitsForWindow: delivery.waitsForWindow)
     }
 
     // MARK: commands

@@ -211,6 +211,12 @@ extension Delivery {
         }
     }
 
+    /// How a note begins that tells of a closed window.
+    public static let windowNote = "waits for its window"
+
+    /// The job's window was closed when the hub looked last, and nothing happens before it opens.
+    public var waitsForWindow: Bool { isOnOffer && note.hasPrefix(Delivery.windowNote) }
+
     /// The number of the attempt that the store shall make next, or is making.
     public var nextAttempt: Int {
         switch told.standing?.outcome {

@@ -11,8 +11,9 @@ struct PublishCommand: AsyncParsableCommand {
             gives a session with status NoData.
 
             Without --wait, the command ends when the packages are made, and the stores fetch them in their own time. \
-            With --wait it shows what happens and ends when every store has applied its part. Stores that are offline \
-            or suspended are named and not waited for; then the exit status is 3. They get it when they are back.
+            With --wait it shows what happens and ends when every store has applied its part. Stores that are offline, \
+            suspended or outside of the job's delivery window are named and not waited for; then the exit status is 3. \
+            They get it when they are back, or when the window opens.
 
             A session that changes more than its job allows is not offered to any store: its status is \
             AwaitingApproval, the exit status is 3, and 'session approve' or 'session cancel' decides. See before with \

@@ -45,6 +45,18 @@ import WaybillModel
             ])
     }
 
+    @Test func aStoreWhoseWindowIsClosedIsNamedByPublishAndWaitedForByWatch() throws {
+        var session = try Sample.session([.applied, .available])
+        session.deliveries[1].waitsForWindow = true
+        session.deliveries[1].message = "waits for its window, from 20:00 store time"
+        #expect(watch.verdict([session], online: nil) == .goOn)
+        guard case .over(let missing, _) = publish.verdict([session], online: nil) else {
+            Issue.record("publish goes on waiting")
+            return
+        }
+        #expect(missing.map(\.reason) == ["waits for its window, from 20:00 store time"])
+    }
+
     @Test func aSuspendedStoreIsNotWaitedForEvenWhenOnline() throws {
         let sessions = [try Sample.session([.suspended])]
         guard case .over(let missing, _) = watch.verdict(sessions, online: [try Sample.store(1)]) else {

@@ -12,7 +12,7 @@ extension Desk {
         let clock = WallClock(at: now, utcOffsetMinutes: storeOffset ?? hubUTCOffsetMinutes)
         guard !window.window.contains(clock) else { return nil }
         let opening = window.window.nextOpening(after: clock)
-        return "waits for its window, from \(opening) \(storeOffset == nil ? "hub" : "store") time"
+        return "\(Delivery.windowNote), from \(opening) \(storeOffset == nil ? "hub" : "store") time"
     }
 
     /// Offers and held deliveries, each job after those that it follows, else oldest session first.
