@@ -91,6 +91,23 @@ import WaybillWire
         }
     }
 
+    /// The hub was restored, and has made a second run once more. Silence would leave it waiting for ever.
+    @Test func aRunThatIsOfferedAfterItsReportWasAcknowledgedIsAskedForAgain() throws {
+        var work = AgentAtWork()
+        work.reachRequesting(AgentAtWork.offer(1, run: 2))
+        try work.grant(AgentAtWork.manifest(1), run: 2)
+        var report = work.report(1, .applied, id: 7)
+        report.run = 2
+        work.stored.outbox = [report]
+        work.stored.watermarks[AgentAtWork.prices] = AgentAtWork.mark(1)
+        work.step(.applied(AgentCore.RunName(AgentAtWork.session(1), 2), work.stored))
+        work.welcome([AgentAtWork.offer(1, run: 2)])
+        #expect(work.core.task == nil, "the offer has crossed the report")
+        work.step(.letter(.acknowledgement([report.name])))
+        work.welcome([AgentAtWork.offer(1, run: 2)])
+        #expect(work.core.task?.offer.run == 2)
+    }
+
     /// It was suspended, and somebody has asked for a retry.
     @Test func whatWasOffOfferAndComesBackIsTriedAtOnce() throws {
         var work = AgentAtWork()

@@ -12,7 +12,7 @@ import Testing
 
     /// Seeds beyond the usual ones that something came to light with. A change of what is random makes other stories of
     /// them; what they showed is also tested alone, in the desk's and the agent's tests.
-    @Test(arguments: [705, 1136, 1206, 1955, 2418, 2757, 4047, 5264] as [UInt64])
+    @Test(arguments: [705, 1136, 1206, 1955, 2418, 2757, 4047, 5264, 14216, 14350] as [UInt64])
     func whatOnceWentWrongComesRight(seed: UInt64) throws {
         #expect(try Conversation(seed: seed).verdict() == nil)
     }

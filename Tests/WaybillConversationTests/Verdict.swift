@@ -65,7 +65,12 @@ extension Conversation {
                 guard let here = agents[store]?.database else { continue }
                 let call = Call(store, session, delivery.run)
                 let isApplied = here.outcomes[AgentCore.RunName(session, delivery.run)]?.isApplied
-                if delivery.status == .applied, !appliedEver.contains(call) {
+                // A hub that was restored may know of a session, but not of the run in which the store has applied it.
+                let isTrue =
+                    isForgetful
+                    ? appliedEver.contains { $0.store == store && $0.session == session }
+                    : appliedEver.contains(call)
+                if delivery.status == .applied, !isTrue {
                     faults.append("\(call) is shown as applied and never was")
                 }
                 if isApplied == true, delivery.status != .applied, !(isForgetful && delivery.status.isFinal) {

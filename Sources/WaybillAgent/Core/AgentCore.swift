@@ -29,7 +29,8 @@ public struct AgentCore: Sendable {
     var reportsSent: Set<ReportName> = []
     /// Cancels that were recorded and whose report is not acknowledged yet: not recorded twice.
     var cancelsRecorded: Set<RunName> = []
-    /// Runs that this process has brought to an end, newest last: an offer of one was on its way when it ended.
+    /// Runs that this process has brought to an end and the hub has not acknowledged, newest last: an offer of one was
+    /// on its way when it ended.
     var ended: [RunName] = []
     /// Runs that failed here: not to be tried before.
     var notBefore: [RunName: Timestamp] = [:]

@@ -125,7 +125,10 @@ extension AgentCore {
 
     private mutating func acknowledged(_ names: [ReportName], _ effects: inout [AgentEffect]) {
         for report in stored.outbox where names.contains(report.name) {
-            cancelsRecorded.remove(RunName(report.session, report.run))
+            let name = RunName(report.session, report.run)
+            cancelsRecorded.remove(name)
+            // The hub knows. If it offers the run all the same it has forgotten, and is told again when it is asked for.
+            if report.outcome == .applied { ended.removeAll { $0 == name } }
         }
         reportsSent.subtract(names)
         effects.append(.acknowledge(names))
