@@ -67,6 +67,7 @@ let package = Package(
                 .embedInCode("Retail/assortments.yaml"), .embedInCode("Retail/delivery-modes.yaml"),
                 .embedInCode("Retail/prices.yaml"),
             ]),
+        library("WaybillSchedule", ["WaybillModel", "WaybillJobs"]),
         library("WaybillPlan", ["WaybillModel", "WaybillDatabase", "WaybillCapture", "WaybillJobs", grdb]),
         library("WaybillPackage", ["WaybillModel", "WaybillDatabase", "WaybillWire", "CZstd", crypto, grdb]),
 
@@ -75,7 +76,7 @@ let package = Package(
         library("WaybillApply", ["WaybillModel", "WaybillDatabase", "WaybillWire", "WaybillPackage", grdb]),
 
         // -> status -> fold -> session list
-        library("WaybillSessions", ["WaybillModel", "WaybillDatabase", grdb]),
+        library("WaybillSessions", ["WaybillModel", "WaybillDatabase", "WaybillSchedule", grdb]),
 
         // The two sides, and the administrator's interface.
         library("WaybillAdmin", ["WaybillModel"]),
@@ -85,7 +86,7 @@ let package = Package(
             [
                 "WaybillModel", "WaybillWire", "WaybillSocket", "WaybillDatabase", "WaybillCapture", "WaybillImport",
                 "WaybillJobs", "WaybillPlan", "WaybillPackage", "WaybillTransfer", "WaybillSessions", "WaybillAdmin",
-                logging, lifecycle, hummingbird, yams, grdb, crypto,
+                "WaybillSchedule", logging, lifecycle, hummingbird, yams, grdb, crypto,
             ]),
         library(
             "WaybillAgent",
@@ -107,6 +108,7 @@ let package = Package(
         tests(
             "WaybillJobsTests",
             ["WaybillJobs", "WaybillPlan", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),
+        tests("WaybillScheduleTests", ["WaybillSchedule", "WaybillJobs", "WaybillModel"]),
         tests(
             "WaybillPlanTests",
             [
@@ -116,13 +118,13 @@ let package = Package(
         tests("WaybillPackageTests", ["WaybillPackage", "WaybillWire", "WaybillDatabase", crypto, grdb]),
         tests("WaybillTransferTests", ["WaybillTransfer", "WaybillWire", "WaybillModel"]),
         tests("WaybillApplyTests", ["WaybillApply", "WaybillPackage", "WaybillWire", "WaybillDatabase", crypto, grdb]),
-        tests("WaybillSessionsTests", ["WaybillSessions", "WaybillModel", "WaybillDatabase", grdb]),
+        tests("WaybillSessionsTests", ["WaybillSessions", "WaybillSchedule", "WaybillModel", "WaybillDatabase", grdb]),
         tests("WaybillAdminTests", ["WaybillAdmin", "WaybillConsole", "WaybillModel"]),
         tests(
             "WaybillHubTests",
             [
                 "WaybillHub", "WaybillModel", "WaybillWire", "WaybillSessions", "WaybillAdmin", "WaybillCapture",
-                "WaybillDatabase", "WaybillJobs", "WaybillPlan", logging, lifecycle,
+                "WaybillDatabase", "WaybillJobs", "WaybillPlan", "WaybillSchedule", logging, lifecycle,
                 httpClient, hummingbird, yams, grdb,
             ]),
         tests("WaybillAgentTests", ["WaybillAgent", "WaybillTransfer", "WaybillModel", "WaybillWire"]),

@@ -150,6 +150,7 @@ enum OperationsSchema {
                     """)
         }
         migrator.registerMigration("4 approval") { db in try HeldSession.createTables(in: db) }
+        migrator.registerMigration("3 job runs") { db in try JobRunSchema.create(in: db) }
         return migrator
     }
 }
