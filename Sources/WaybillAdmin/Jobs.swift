@@ -12,10 +12,20 @@ public struct JobSummary: Codable, Hashable, Sendable {
     @Nullable public var file: String?
     /// Why the job cannot run; empty when it can.
     public var faults: [String]
+    /// How the job stands: one of ``states``.
+    @Nullable public var state: String?
+    /// Why it is on hold.
+    @Nullable public var holdReason: String?
+    /// When it starts by itself; null when only a change or a person starts it.
+    @Nullable public var nextRunAt: UTCTime?
+    @Nullable public var lastRun: JobRunLine?
+
+    public static let states = ["Idle", "Waiting", "Running", "OnHold", "Asleep"]
 
     public init(
         job: JobID, title: String, lastSession: SessionID?, lastStatus: String?, tables: [String], file: String? = nil,
-        faults: [String] = []
+        faults: [String] = [], state: String? = nil, holdReason: String? = nil, nextRunAt: UTCTime? = nil,
+        lastRun: JobRunLine? = nil
     ) {
         self.job = job
         self.title = title
@@ -24,6 +34,10 @@ public struct JobSummary: Codable, Hashable, Sendable {
         self.tables = tables
         self.file = file
         self.faults = faults
+        self.state = state
+        self.holdReason = holdReason
+        self.nextRunAt = nextRunAt
+        self.lastRun = lastRun
     }
 }
 

@@ -24,6 +24,23 @@ public enum ChangeLog {
             arguments: [version])
     }
 
+    /// The newest version of each table with a change after `version`. Reads the log rows after it, and nothing else.
+    public static func newestChanges(
+        after version: Int64, in db: Database, schema: String = "main"
+    ) throws -> [String: Int64] {
+        let rows = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT subject.table_name, max(change.version) AS version
+                FROM \(schema)._waybill_change AS change
+                JOIN \(schema)._waybill_subject AS subject ON subject.id = change.subject
+                WHERE change.version > ?
+                GROUP BY change.subject
+                """,
+            arguments: [version])
+        return Dictionary(rows.map { ($0["table_name"], $0["version"]) }, uniquingKeysWith: { a, _ in a })
+    }
+
     /// Makes a version of its own for a change that no row shows: a job's definition, a restored database.
     public static func mark(atLeast version: Int64 = 0, in db: Database) throws -> Int64 {
         try db.execute(

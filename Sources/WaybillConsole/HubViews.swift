@@ -30,19 +30,25 @@ public enum HubViews {
         return lines + table.lines(screen)
     }
 
-    public static func jobs(_ jobs: [JobSummary], _ screen: Screen) -> [String] {
+    public static func jobs(_ jobs: [JobSummary], now: Timestamp, _ screen: Screen) -> [String] {
         guard !jobs.isEmpty else { return ["no jobs"] }
-        var table = TextTable("JOB", "LAST SESSION", "STATUS", "TABLES", "TITLE")
+        var table = TextTable("JOB", "STATE", "NEXT RUN", "LAST RUN", "LAST SESSION", "STATUS", "TABLES", "TITLE")
         for job in jobs {
+            let state = job.state ?? "-"
             table.add(
-                .init(job.job.rawValue), .init(job.lastSession?.rawValue ?? "-"),
+                .init(job.job.rawValue), .init(state, .of(status: state)), .init(JobRunViews.next(job, now: now)),
+                .init(job.lastRun.map { "\($0.state), \(Humane.age($0.askedAt, now: now))" } ?? "-"),
+                .init(job.lastSession?.rawValue ?? "-"),
                 .init(job.lastStatus ?? "-", .of(status: job.lastStatus ?? "")),
                 .init(job.tables.joined(separator: ", ")), .init(job.title))
+        }
+        let held = jobs.filter { $0.holdReason != nil }.map {
+            screen.line("job \($0.job) is on hold: \(TerminalText.plain($0.holdReason ?? ""))", .bad)
         }
         let faults = jobs.flatMap { job in
             job.faults.map { screen.line("job \(job.job) cannot run: \(TerminalText.plain($0))", .bad) }
         }
-        return table.lines(screen) + (faults.isEmpty ? [] : [""] + faults)
+        return table.lines(screen) + (faults.isEmpty ? [] : [""] + faults) + held
     }
 
     /// What a check of a job file found.

@@ -75,7 +75,7 @@ public enum Style: Sendable {
     static func of(status: String) -> Style {
         switch status {
         case "Applied": .good
-        case "CreateFailed", "DownloadFailed", "ApplyFailed", "Suspended": .bad
+        case "CreateFailed", "DownloadFailed", "ApplyFailed", "Suspended", "Failed", "OnHold": .bad
         case "AwaitingApproval": .warning
         case "Canceled", "Superseded", "NoData": .dim
         default: .plain

@@ -6,6 +6,7 @@ import WaybillDatabase
 import WaybillImport
 import WaybillJobs
 import WaybillModel
+import WaybillSchedule
 import WaybillSessions
 import WaybillSocket
 import WaybillWire
@@ -18,6 +19,7 @@ public final class Hub: Service {
     private let wire: HubLoop
     private let publisher: Publisher
     private let retention: RetentionThread
+    private let runner: JobRunner
     private let admin: AdminServer
     private let logger: Logger
 
@@ -55,7 +57,7 @@ public final class Hub: Service {
         }
         let queue = PublisherQueue()
         try home.writeRetailJobs()
-        let jobs = try JobCatalogue(folder: home.jobs)
+        let jobs = try JobCatalogue(folder: home.jobs, hqPath: home.hqDatabase)
         for file in jobs.known.badFiles {
             for fault in file.faults { logger.error("\(fault)") }
         }
@@ -80,11 +82,15 @@ public final class Hub: Service {
             reply.tookMs = clock.now() - begun
             return reply
         }
+        runner = JobRunner(
+            home: home, operations: operations, queue: queue, clock: clock,
+            settings: JobClockSettings(isAutomatic: configuration.automaticRuns, zone: .current),
+            catalogue: jobs, logger: logger)
+        jobs.observe { [runner] set in runner.post(.catalogue(set.jobs)) }
         let backend = HubBackend(
             home: home, configuration: configuration, operations: operations, staging: staging, wire: wire,
-            publisher: publisher, retention: retention, catalogue: jobs, curveKeys: curveKeys, signingKey: signingKey,
-            clock: clock,
-            startedAt: startedAt)
+            publisher: publisher, runner: runner, retention: retention, catalogue: jobs, curveKeys: curveKeys,
+            signingKey: signingKey, clock: clock, startedAt: startedAt)
         let endpoint = configuration.listen
         admin = AdminServer(home: home.path, backend: backend, logger: logger, now: { clock.now() }) {
             isServing.set()
@@ -104,11 +110,12 @@ public final class Hub: Service {
     /// Serves until the service group shuts down.
     public func run() async throws {
         let wire = wire
-        let publisher = publisher
-        let retention = retention
+        let (publisher, runner, retention) = (publisher, runner, retention)
         try await onOwnThread {
             try publisher.start(wire: wire)
             try wire.start()
+            // After the publisher, which takes up what an earlier hub had begun: nothing is built twice.
+            try runner.start()
             try retention.start()
         }
         do {
@@ -122,10 +129,11 @@ public final class Hub: Service {
 
     private func stop() async {
         ServiceManager.tell("STOPPING=1")
-        let (wire, publisher, parts, retention) = (wire, publisher, parts, retention)
+        let (wire, publisher, runner, parts, retention) = (wire, publisher, runner, parts, retention)
         do {
             try await onOwnThread {
                 retention.stop()
+                runner.stop()
                 publisher.stop()
                 wire.stop()
                 parts.gatekeeper.stop()

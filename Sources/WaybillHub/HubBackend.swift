@@ -8,6 +8,7 @@ import WaybillDatabase
 import WaybillImport
 import WaybillJobs
 import WaybillModel
+import WaybillSchedule
 import WaybillSessions
 import WaybillSocket
 import WaybillWire
@@ -20,6 +21,7 @@ struct HubBackend: AdminBackend {
     let staging: StagingDatabase
     let wire: HubLoop
     let publisher: Publisher
+    let runner: JobRunner
     let retention: RetentionThread
     let catalogue: JobCatalogue
     let curveKeys: CurveKeyPair

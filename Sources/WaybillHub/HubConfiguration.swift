@@ -18,6 +18,8 @@ public struct HubConfiguration: Sendable, Equatable {
     public var enrolmentCodeHours: Int
     /// What is kept, and for how long.
     public var retention: RetentionPolicy
+    /// Whether jobs follow their triggers; false: they run only when somebody asks for it.
+    public var automaticRuns: Bool
     /// trace, debug, info, notice, warning, error.
     public var logLevel: String
 
@@ -32,6 +34,7 @@ public struct HubConfiguration: Sendable, Equatable {
         offlineAfterSeconds = 90
         enrolmentCodeHours = 72
         retention = RetentionPolicy()
+        automaticRuns = true
         logLevel = "info"
     }
 
@@ -48,13 +51,14 @@ public struct HubConfiguration: Sendable, Equatable {
         var keep_changes_days: Int?
         var keep_changes_rows: Int64?
         var keep_staging_days: Int?
+        var automatic_runs: Bool?
         var log_level: String?
     }
 
     static let settings = [
         "listen", "announce", "enrol", "advertise", "hello_seconds", "offline_after_seconds", "enrolment_code_hours",
         "keep_sessions_days", "keep_packages_days", "keep_changes_days", "keep_changes_rows", "keep_staging_days",
-        "log_level",
+        "automatic_runs", "log_level",
     ]
 
     /// - Throws: ``HomeFault`` naming the file and the setting.
@@ -86,6 +90,7 @@ public struct HubConfiguration: Sendable, Equatable {
         retention.changesDays = file.keep_changes_days ?? retention.changesDays
         retention.changesRowsMax = file.keep_changes_rows ?? retention.changesRowsMax
         retention.stagingDays = file.keep_staging_days ?? retention.stagingDays
+        automaticRuns = file.automatic_runs ?? automaticRuns
         logLevel = file.log_level ?? logLevel
         do { try check() } catch { throw HomeFault("\(path): \(error)") }
     }
@@ -177,6 +182,8 @@ public struct HubConfiguration: Sendable, Equatable {
 
         # Days that finished rows of imports are kept in staging.
         # keep_staging_days: 30
+        # Whether jobs start by themselves: by schedule, when HQ's tables change, when a store enrols.
+        # automatic_runs: true
 
         # trace, debug, info, notice, warning or error
         # log_level: info

@@ -4,6 +4,7 @@ import Synchronization
 import WaybillAdmin
 import WaybillDatabase
 import WaybillModel
+import WaybillSchedule
 import WaybillSessions
 import WaybillSocket
 
@@ -97,22 +98,24 @@ extension HubBackend {
         let set = try await jobSet()
         let jobs = request.jobs.isEmpty ? set.jobs.map(\.id) : request.jobs
         try await checkNames(jobs: jobs, stores: request.stores, in: set)
-        let publisher = publisher
-        let sessionRequest = SessionRequest(
-            isFull: request.full, stores: request.stores.isEmpty ? nil : request.stores.map(\.rawValue),
-            isUrgent: request.now)
-        return try await onOwnThread {
-            // Built in the order in which stores shall apply them, and answered in the order asked for.
-            let rules = DeliveryRules.of(set.jobs)
-            let inOrder = jobs.enumerated().sorted {
-                (rules.rank(of: $0.element), $0.offset) < (rules.rank(of: $1.element), $1.offset)
-            }
-            let begun = try inOrder.map { (place: $0.offset, id: try publisher.publish($0.element, sessionRequest)) }
-            return PublishReply(
-                sessions: begun.sorted { $0.place < $1.place }.map {
-                    .init(id: $0.id, job: jobs[$0.place], status: SessionStatus.started.rawValue)
-                })
+        // Built in the order in which stores shall apply them, and answered in the order asked for.
+        let rules = DeliveryRules.of(set.jobs)
+        let inOrder = jobs.enumerated().sorted {
+            (rules.rank(of: $0.element), $0.offset) < (rules.rank(of: $1.element), $1.offset)
         }
+        let scope = RunScope(isFull: request.full, stores: request.stores.isEmpty ? nil : Set(request.stores))
+        let isUrgent = request.now
+        let published = try await ordered {
+            .publish(inOrder.map(\.element), scope, isUrgent: isUrgent, reply: $0)
+        }
+        return PublishReply(
+            sessions: zip(inOrder.map(\.offset), published).sorted { $0.0 < $1.0 }.map { _, session in
+                PublishReply.Session(
+                    id: session.session, job: session.job, status: SessionStatus.started.rawValue,
+                    message: session.hold.map {
+                        "job \(session.job) is on hold, which does not keep this session: \($0)"
+                    })
+            })
     }
 
     func cancel(_ reference: SessionReference, _ request: CancelRequest) async throws -> CancelReply {

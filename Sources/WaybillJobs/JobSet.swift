@@ -49,6 +49,16 @@ public struct JobSet: Sendable, Equatable {
 
     public func job(_ id: JobID) -> Job? { jobs.first { $0.id == id } }
 
+    /// Notes which HQ tables the jobs read, beside those that their files name.
+    ///
+    /// - Parameter find: nil for a job whose queries do not fit HQ's tables at present.
+    public mutating func findInputs(_ find: (Job) -> Set<String>?) {
+        for index in jobs.indices {
+            guard let found = find(jobs[index]) else { continue }
+            jobs[index].inputs = found.union(jobs[index].inputs).sorted()
+        }
+    }
+
     /// Two jobs that filled one table would take it from each other for ever.
     private mutating func refuseSharedTables() {
         var owners: [String: Job] = [:]

@@ -7,17 +7,24 @@ import WaybillModel
 struct JobCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "job", abstract: "What is distributed: jobs and the store tables that they fill.",
-        subcommands: [JobListCommand.self, JobShowCommand.self, JobCheckCommand.self])
+        subcommands: [
+            JobListCommand.self, JobShowCommand.self, JobCheckCommand.self, JobRunCommand.self, JobHoldCommand.self,
+            JobResumeCommand.self, JobHistoryCommand.self,
+        ])
 
     @OptionGroup var hub: HubOption
 }
 
 struct JobListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "All jobs, with their last session.",
+        commandName: "list", abstract: "All jobs: how they stand, when they run next, their last session.",
         discussion: """
-            EXAMPLE
+            A job is Idle, Waiting for its turn or its next attempt, Running, OnHold until somebody resumes it, or \
+            Asleep: its schedule found nothing several times and waits for a change of HQ's tables.
+
+            EXAMPLES
               waybill job list
+              waybill job list --json | jq '.[] | {job, state, next_run_at, hold_reason}'
             """)
 
     @OptionGroup var hub: HubOption
@@ -26,7 +33,7 @@ struct JobListCommand: AsyncParsableCommand {
     func run() async throws {
         let jobs = try await hub.connected { try await $0.get([JobSummary].self, "jobs") }
         if output.json { return try Output.json(jobs) }
-        Output.lines(HubViews.jobs(jobs, Output.screen))
+        Output.lines(HubViews.jobs(jobs, now: Output.now, Output.screen))
     }
 }
 

@@ -50,6 +50,7 @@ struct PublishCommand: AsyncParsableCommand {
         try await hub.connected { client in
             let request = PublishRequest(jobs: jobs, full: full, stores: store, now: now)
             let reply = try await client.post(PublishReply.self, "publish", request)
+            for session in reply.sessions { session.message.map(Output.note) }
             var waiting = SessionWait(
                 client: client, sessions: reply.sessions.map(\.id), timeout: .seconds(timeout))
             let outcome =

@@ -16,11 +16,12 @@ struct Chain {
     ///   - change: run at headquarters before anything is published, so that later changes stay within the limits.
     ///   - publish: whether the stores have everything when `body` begins.
     static func with(
-        _ stores: [String], settings: String = "", beginning change: String? = nil, publish: Bool = true,
+        _ stores: [String], automatic: Bool = false, settings: String = "", beginning change: String? = nil,
+        publish: Bool = true,
         _ body: (Chain) async throws -> Void
     ) async throws {
         try await World.with { world in
-            let hub = try await TestHub(world, settings: settings)
+            let hub = try await TestHub(world, automatic: automatic, settings: settings)
             try await hub.start()
             try await hub.done("import", GoldenSet.own.input)
             if let change { try hub.sql(change) }

@@ -10,13 +10,16 @@ final class TestHub {
     private(set) var process: RunningProcess?
 
     /// Makes a home on three free ports, with short intervals.
-    init(_ world: World, name: String = "hub", settings: String = "") async throws {
+    /// - Parameter automatic: whether jobs start by themselves. A test that counts sessions wants its own alone.
+    init(_ world: World, name: String = "hub", automatic: Bool = false, settings: String = "") async throws {
         self.world = world
         home = world.folder + "/" + name
         port = try FreePorts.three()
         let made = try await world.run("waybill-hub", ["init", home, "--listen", "tcp://127.0.0.1:\(port)"])
         guard made.ending == .status(0) else { throw Trouble("init failed: \(made.err)") }
-        let yaml = "listen: tcp://127.0.0.1:\(port)\nhello_seconds: 1\noffline_after_seconds: 3\n\(settings)\n"
+        let yaml =
+            "listen: tcp://127.0.0.1:\(port)\nhello_seconds: 1\noffline_after_seconds: 3\n"
+            + "automatic_runs: \(automatic)\n\(settings)\n"
         try yaml.write(toFile: home + "/hub.yaml", atomically: true, encoding: .utf8)
     }
 

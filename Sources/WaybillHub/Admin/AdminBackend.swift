@@ -53,6 +53,14 @@ public protocol AdminBackend: Sendable {
     func job(_ job: JobID) async throws -> JobDetail
     /// Whether a job file could be used; nothing is changed.
     func checkJob(_ request: JobCheckRequest) async throws -> JobCheckReply
+    /// Asks for a run and returns; it may have to wait for its turn.
+    func run(_ job: JobID, _ request: JobRunRequest) async throws -> JobRunLine
+    func jobRun(_ job: JobID, _ number: Int64) async throws -> JobRunLine
+    /// Newest first.
+    func jobRuns(_ job: JobID, limit: Int) async throws -> [JobRunLine]
+    /// Keeps the job from starting by itself.
+    func hold(_ job: JobID, _ request: JobHoldRequest) async throws -> JobSummary
+    func resume(_ job: JobID) async throws -> JobSummary
 
     /// Imports all the files or nothing. Its task is cancelled when a progress line finds that the administrator has
     /// hung up.

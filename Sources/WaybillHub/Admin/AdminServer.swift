@@ -83,6 +83,7 @@ public struct AdminServer: Service {
         let v1 = router.group("v1")
         AdminRoutes(backend: backend, limits: limits).add(to: v1)
         RetryRoutes(backend: backend, limits: limits).add(to: v1)
+        JobRunRoutes(backend: backend, limits: limits).add(to: v1)
         ImportRoutes(backend: backend, folders: folders, limits: limits).add(to: v1)
         StagingRoutes(backend: backend, limits: limits).add(to: v1)
         return router

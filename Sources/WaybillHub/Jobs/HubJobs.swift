@@ -4,6 +4,7 @@ import WaybillAdmin
 import WaybillJobs
 import WaybillModel
 import WaybillPlan
+import WaybillSchedule
 import WaybillSessions
 import WaybillSocket
 
@@ -12,11 +13,12 @@ extension HubBackend {
     func jobs() async throws -> [JobSummary] {
         let set = try await jobSet()
         let hqPath = home.hqDatabase
+        let standings = try await standings()
         let found = try await onOwnThread {
             try set.jobs.reduce(into: [JobID: [String]]()) { $0[$1.id] = try faults(of: $1, hqPath: hqPath) }
         }
         return try await operations.reading { db in
-            var jobs = try set.jobs.map { try summary($0, found[$0.id] ?? [], in: db) }
+            var jobs = try set.jobs.map { try summary($0, found[$0.id] ?? [], standings[$0.id], in: db) }
             for file in set.badFiles {
                 jobs.append(
                     JobSummary(
@@ -38,9 +40,10 @@ extension HubBackend {
                 return (job.inputs, faults.faults.map(\.description))
             }
         }
+        let standing = try await standings()[id]
         return try await operations.reading { db in
             JobDetail(
-                summary: try summary(job, faults, in: db), inputs: inputs, prepare: job.prepare.flatMap(\.statements),
+                summary: try summary(job, faults, standing, in: db), inputs: inputs, prepare: job.prepare.flatMap(\.statements),
                 subjobs: job.subjobs.map { JobDetail.Subjob(table: $0.table, rows: $0.rows, members: $0.members) })
         }
     }
@@ -60,13 +63,17 @@ extension HubBackend {
         }
     }
 
-    private func summary(_ job: Job, _ faults: [String], in db: Database) throws -> JobSummary {
+    func summary(
+        _ job: Job, _ faults: [String], _ standing: JobStanding?, in db: Database
+    ) throws -> JobSummary {
         let query = SessionQuery(job: job.id.rawValue, includesNoData: true, limit: 1)
         let last = try SessionList.lines(query, in: db).first
         return JobSummary(
             job: job.id, title: job.title, lastSession: last?.session.id,
             lastStatus: last.map { RollUp.status($0.session.status, $0.deliveries) },
-            tables: job.subjobs.map(\.table.name), file: job.file, faults: faults)
+            tables: job.subjobs.map(\.table.name), file: job.file, faults: faults, state: standing?.state.rawValue,
+            holdReason: standing?.hold, nextRunAt: standing?.nextRunAt.map(UTCTime.init),
+            lastRun: try JobRun.history(of: job.id, limit: 1, in: db).first.map(JobRunLine.init))
     }
 
     func unknownJob(_ job: JobID, in set: JobSet) -> AdminError {

@@ -3,6 +3,7 @@ import Synchronization
 import WaybillDatabase
 import WaybillJobs
 import WaybillModel
+import WaybillPlan
 
 /// The jobs of a hub, read again when a file in `HOME/jobs` has changed. For any of our own threads.
 final class JobCatalogue: Sendable {
@@ -10,12 +11,14 @@ final class JobCatalogue: Sendable {
     static let filesMax = 1000
 
     private let folder: String
+    private let hqPath: String
     private let state: Mutex<State>
+    private let looking = Mutex(())
 
     private struct State {
         var set: JobSet
         var stamps: [String: Stamp]
-        var observer: (@Sendable (JobSet) -> Void)?
+        var observers: [@Sendable (JobSet) -> Void] = []
     }
 
     /// Tells a changed file without reading it.
@@ -27,27 +30,36 @@ final class JobCatalogue: Sendable {
     }
 
     /// - Throws: when the folder cannot be read.
-    init(folder: String) throws {
+    init(folder: String, hqPath: String) throws {
         self.folder = folder
+        self.hqPath = hqPath
         let stamps = try JobCatalogue.stamps(folder)
-        state = Mutex(State(set: try JobCatalogue.read(folder, stamps), stamps: stamps))
+        state = Mutex(State(set: try JobCatalogue.read(folder, stamps, hqPath), stamps: stamps))
     }
 
     /// The jobs as their files now say. When the folder cannot be read, those of before.
     var current: JobSet {
-        state.withLock { state in
-            guard let stamps = try? JobCatalogue.stamps(folder), stamps != state.stamps,
-                let set = try? JobCatalogue.read(folder, stamps)
-            else { return state.set }
-            state.set = set
-            state.stamps = stamps
-            state.observer?(set)
+        // One looks at a time; nobody who asks for what is known waits for the disk or for HQ's database.
+        looking.withLock { _ in
+            let before = state.withLock { ($0.set, $0.stamps) }
+            guard let stamps = try? JobCatalogue.stamps(folder),
+                // A job whose queries did not fit HQ's tables is looked at again: they may be there by now.
+                stamps != before.1 || before.0.jobs.contains(where: { $0.inputs.isEmpty }),
+                let set = try? JobCatalogue.read(folder, stamps, hqPath)
+            else { return before.0 }
+            guard set != before.0 || stamps != before.1 else { return set }
+            let observers = state.withLock { state in
+                state.set = set
+                state.stamps = stamps
+                return state.observers
+            }
+            for observer in observers { observer(set) }
             return set
         }
     }
 
     /// Has somebody told when the files have changed, by the thread that finds it.
-    func observe(_ observer: @escaping @Sendable (JobSet) -> Void) { state.withLock { $0.observer = observer } }
+    func observe(_ observer: @escaping @Sendable (JobSet) -> Void) { state.withLock { $0.observers.append(observer) } }
 
     /// Those of the last look, without another: for the wire's thread, which must not wait for a disk.
     var known: JobSet { state.withLock { $0.set } }
@@ -67,11 +79,13 @@ final class JobCatalogue: Sendable {
         return stamps
     }
 
-    private static func read(_ folder: String, _ stamps: [String: Stamp]) throws -> JobSet {
+    private static func read(_ folder: String, _ stamps: [String: Stamp], _ hqPath: String) throws -> JobSet {
         let files = try stamps.keys.sorted().map { name in
             (name: name, text: try text(of: folder + "/" + name, bytes: stamps[name]?.bytes ?? 0))
         }
-        return JobSet(files: files)
+        var set = JobSet(files: files)
+        set.findInputs { try? Rows.check($0, hqPath: hqPath).inputs }
+        return set
     }
 
     private static func text(of path: String, bytes: Int64) throws -> String {

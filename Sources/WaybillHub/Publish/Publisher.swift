@@ -70,16 +70,6 @@ final class Publisher: Sendable {
         thread.loop?.join()
     }
 
-    /// Writes a session down as `Started` and queues its building. Durable when it returns.
-    func publish(_ job: JobID, _ request: SessionRequest) throws -> SessionID {
-        let id = try operations.write { db in
-            try SessionRecord.create(
-                job: job, request: request, at: clock.now(), random: UInt64.random(in: .min ... .max), in: db)
-        }
-        queue.add(.build(id))
-        return id
-    }
-
     /// Queues a dry run; the reply is called on the publisher's thread.
     func plan(_ request: PlanRequest, reply: @escaping @Sendable (PlanReply) -> Void) {
         queue.add(.plan(request, reply: reply))

@@ -24,6 +24,7 @@ final class PublisherQueue: Sendable {
         let condition = NSCondition()
         var tasks: [PublisherTask] = []
         var isStopping = false
+        var isWaiting = false
     }
 
     func add(_ task: PublisherTask) {
@@ -37,8 +38,17 @@ final class PublisherQueue: Sendable {
     func next() -> PublisherTask? {
         state.condition.lock()
         defer { state.condition.unlock() }
+        state.isWaiting = true
+        defer { state.isWaiting = false }
         while state.tasks.isEmpty, !state.isStopping { state.condition.wait() }
         return state.isStopping ? nil : state.tasks.removeFirst()
+    }
+
+    /// Whether the publisher has nothing to do.
+    var isIdle: Bool {
+        state.condition.lock()
+        defer { state.condition.unlock() }
+        return state.tasks.isEmpty && state.isWaiting
     }
 
     func stop() {

@@ -206,6 +206,36 @@ actor FakeBackend: AdminBackend {
             inputs: ["product"], tables: [.init(table: "price", rows: 1, stores: 2)])
     }
 
+    private var waitingRun: JobRunLine {
+        JobRunLine(
+            run: 7, job: prices.job, cause: "retry", full: false, stores: StoreID("S1").map { [$0] }, state: "Waiting",
+            attempt: 2, askedAt: FakeBackend.time, startAfter: FakeBackend.time, session: FakeBackend.first,
+            message: "no disk")
+    }
+    private(set) var runRequests: [JobRunRequest] = []
+    private(set) var holds: [String?] = []
+
+    func run(_ job: JobID, _ request: JobRunRequest) async throws -> JobRunLine {
+        runRequests.append(request)
+        return waitingRun
+    }
+
+    func jobRun(_ job: JobID, _ number: Int64) async throws -> JobRunLine {
+        guard number == 7 else { throw AdminError.notFound("job \(job) has no run \(number)") }
+        return waitingRun
+    }
+
+    func jobRuns(_ job: JobID, limit: Int) async throws -> [JobRunLine] {
+        Array(repeating: waitingRun, count: min(limit, 2))
+    }
+
+    func hold(_ job: JobID, _ request: JobHoldRequest) async throws -> JobSummary {
+        holds.append(request.reason)
+        return prices
+    }
+
+    func resume(_ job: JobID) async throws -> JobSummary { prices }
+
     func importFiles(
         _ files: [UploadedFile], _ request: ImportRequest, progress: @escaping @Sendable (ImportProgressLine) -> Void
     ) async throws -> ImportReply {

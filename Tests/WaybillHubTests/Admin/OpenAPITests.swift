@@ -41,6 +41,10 @@ import Yams
         ("GET", "/v1/staging/7?state=Error", "", "StagedImportDetail"),
         ("POST", "/v1/staging/clean", "{}", "StagingCleanReply"),
         ("GET", "/v1/unfiled?watch=/drop", "", "[UnfiledFile]"),
+        ("GET", "/v1/jobs/prices/runs", "", "[JobRun]"), ("GET", "/v1/jobs/prices/runs/7", "", "JobRun"),
+        ("POST", "/v1/jobs/prices/runs", "{}", "JobRun"),
+        ("POST", "/v1/jobs/prices/hold", #"{"reason": "stocktaking"}"#, "JobSummary"),
+        ("POST", "/v1/jobs/prices/resume", "", "JobSummary"),
     ])
     func everyAnswerHasTheKeysAndTypesOfItsSchema(method: String, path: String, body: String, schema: String)
         async throws
@@ -117,7 +121,7 @@ private struct OpenAPIDocument {
             return merged(target as? [String: Any] ?? [:])
         }
         guard let parts = schema["allOf"] as? [[String: Any]] else { return schema }
-        var result: [String: Any] = ["type": "object"]
+        var result: [String: Any] = ["type": schema["type"] ?? "object"]
         var properties: [String: Any] = [:]
         var required: [String] = []
         for part in parts.map(merged) {

@@ -1,0 +1,128 @@
+import Foundation
+import GRDB
+import Logging
+import WaybillAdmin
+import WaybillDatabase
+import WaybillJobs
+import WaybillModel
+import WaybillSchedule
+import WaybillSessions
+import WaybillSocket
+
+/// The thread that runs jobs: it tells the ``JobClock`` what happens, writes down what that decides, and hands
+/// sessions to the publisher.
+final class JobRunner: Sendable {
+    /// Milliseconds between two looks at the clock, HQ's commits and sessions that are being made.
+    static let tickMilliseconds = 100
+
+    private let inbox = JobInbox()
+    private let parts: JobTurn.Parts
+
+    init(
+        home: HubHome, operations: Operations, queue: PublisherQueue, clock: HubClock, settings: JobClockSettings,
+        catalogue: JobCatalogue, logger: Logger
+    ) {
+        parts = JobTurn.Parts(
+            hqPath: home.hqDatabase, operations: operations, queue: queue, clock: clock, settings: settings,
+            catalogue: catalogue, logger: logger)
+    }
+
+    /// Takes up what a hub before had begun, and starts the thread.
+    func start() throws {
+        let slot = Handover(try JobTurn(parts: parts))
+        let inbox = inbox
+        inbox.thread = try LoopThread("hub-jobs") {
+            guard var turn = slot.take() else { return }
+            while let orders = inbox.next(milliseconds: JobRunner.tickMilliseconds) { turn.run(orders) }
+            for order in inbox.leave() { order.refuse(AdminError.conflict("the hub is stopping")) }
+        }
+    }
+
+    func stop() {
+        inbox.stop()
+        inbox.thread?.join()
+    }
+
+    /// Hands an order to the thread. Never waits.
+    func post(_ order: JobOrder) {
+        if !inbox.add(order) { order.refuse(AdminError.conflict("the hub is stopping")) }
+    }
+}
+
+/// Orders waiting for the runner's thread, and the thread itself.
+///
+/// Unchecked, because NSCondition guards the fields: they are touched between lock and unlock only; `thread` is set once
+/// at the start and read once at the stop, by the same service.
+private final class JobInbox: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var orders: [JobOrder] = []
+    private var isStopping = false
+    var thread: LoopThread?
+
+    /// false when the hub is stopping.
+    func add(_ order: JobOrder) -> Bool {
+        condition.lock()
+        defer { condition.unlock() }
+        guard !isStopping else { return false }
+        orders.append(order)
+        condition.signal()
+        return true
+    }
+
+    /// The orders that have come, waiting a while for one; nil once the hub stops.
+    func next(milliseconds: Int) -> [JobOrder]? {
+        condition.lock()
+        defer { condition.unlock() }
+        let deadline = Date(timeIntervalSinceNow: Double(milliseconds) / 1000)
+        while orders.isEmpty, !isStopping, condition.wait(until: deadline) {}
+        guard !isStopping else { return nil }
+        defer { orders = [] }
+        return orders
+    }
+
+    func stop() {
+        condition.lock()
+        defer { condition.unlock() }
+        isStopping = true
+        condition.broadcast()
+    }
+
+    func leave() -> [JobOrder] {
+        condition.lock()
+        defer { condition.unlock() }
+        defer { orders = [] }
+        return orders
+    }
+}
+
+/// What others ask of the runner's thread. Replies are called on it and must return at once.
+enum JobOrder: Sendable {
+    typealias Reply<Value> = @Sendable (Result<Value, any Error>) -> Void
+
+    /// A session for each job, at once.
+    case publish([JobID], RunScope, isUrgent: Bool, reply: Reply<[Published]>)
+    /// A run, when it is the job's turn.
+    case run(JobID, RunScope, reply: Reply<JobRun>)
+    case hold(JobID, reason: String, reply: Reply<JobStanding>)
+    case resume(JobID, reply: Reply<JobStanding>)
+    case standings(reply: Reply<[JobID: JobStanding]>)
+    /// The jobs there are, from now on.
+    case catalogue([Job])
+
+    struct Published: Sendable {
+        var job: JobID
+        var session: SessionID
+        /// Why the job is on hold, which does not keep the session.
+        var hold: String?
+    }
+
+    func refuse(_ error: any Error) {
+        switch self {
+        case .publish(_, _, _, let reply): reply(.failure(error))
+        case .run(_, _, let reply): reply(.failure(error))
+        case .hold(_, _, let reply), .resume(_, let reply): reply(.failure(error))
+        case .standings(let reply): reply(.failure(error))
+        case .catalogue: break
+        }
+    }
+}
