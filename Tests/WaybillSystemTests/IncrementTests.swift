@@ -91,6 +91,26 @@ extension SystemTests {
             }
         }
 
+        @Test func aChangeTakenBackBeforeItHasArrivedIsTakenBackAtTheStoreToo() async throws {
+            try await Chain.with([Chain.call, Chain.shop]) { chain in
+                let hub = chain.hub
+                let before = try chain.contents()
+                #expect(try await chain[Chain.shop].running().stop() == .status(0))
+                // It reaches the shop alone, which is away; then headquarters thinks better of it.
+                try hub.sql("UPDATE assortment SET status = 'draft' WHERE assortment_id = 'A11'")
+                try await hub.done("publish", "assortments")
+                try hub.sql("UPDATE assortment SET status = 'published' WHERE assortment_id = 'A11'")
+                try await hub.done("publish", "assortments")
+                try chain[Chain.shop].start()
+                try await eventually("nothing is on its way any more", within: 20) {
+                    let final: Set = ["Applied", "NoData", "Superseded"]
+                    return try await hub.sessions().allSatisfy { final.isSuperset(of: $0.counts.keys) }
+                }
+                #expect(try chain.contents() == before)
+                try await chain.expectNothingIsMissing("assortments")
+            }
+        }
+
         @Test func anAssortmentWithdrawnLeavesAndComesBackAsDeltas() async throws {
             try await Chain.with([Chain.call, Chain.shop, Chain.web[0]]) { chain in
                 let before = try chain.contents()

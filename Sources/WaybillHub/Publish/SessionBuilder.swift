@@ -78,7 +78,8 @@ final class SessionBuilder {
             try makePackages(
                 package, job: job, derivation: draft.derivation, session: session, draft.targets, &work)
         }
-        finish(&session, work, draft, excesses)
+        let coveredAfterAll = try takeBack(draft, session: session, &work)
+        finish(&session, work, draft.covering(coveredAfterAll), excesses)
     }
 
     /// One package for each plan; more only when its stores stand at more watermarks than one manifest may name.
@@ -106,6 +107,31 @@ final class SessionBuilder {
             work.sealed.append(sealed)
             for store in stores { work.packages[store] = sealed.package }
         }
+    }
+
+    /// A store that has all of it already, while something else is on its way to it: without a delivery of this session
+    /// that would still arrive, and stay. Its package leads on from there; a store that has not come so far yet asks for
+    /// another, and is told that it has all of it.
+    ///
+    /// - Returns: stores whose pending session brings just this.
+    private func takeBack(
+        _ draft: SessionDraft, session: SessionRecord, _ work: inout SessionWork
+    ) throws -> [StoreID: SessionID] {
+        let turned = Set(work.noData.filter { draft.pending[$0] != nil && draft.covered[$0] == nil })
+        guard !turned.isEmpty else { return [:] }
+        work.noData.removeAll { turned.contains($0) }
+        let arrived = draft.targets.map { target in
+            var target = target
+            if turned.contains(target.store) { target.watermark = draft.pending[target.store]?.watermark }
+            return target
+        }
+        for package in draft.onTheirWay.compactMap({ $0.without(Set($0.stores).subtracting(turned)) }) {
+            try makePackages(
+                package, job: draft.job, derivation: draft.derivation, session: session, arrived, &work)
+        }
+        // No net difference after all: what is on its way is just this.
+        let same = work.noData.filter(turned.contains)
+        return same.reduce(into: [:]) { $0[$1] = draft.pending[$1]?.session }
     }
 
     /// Fills and seals one package; nil when there is no net difference after all.

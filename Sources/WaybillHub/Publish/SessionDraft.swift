@@ -17,8 +17,18 @@ struct SessionDraft {
     /// Stores that an earlier session brings the very same rows, and that session: it is on its way, or awaits
     /// approval.
     var covered: [StoreID: SessionID] = [:]
+    /// What is on its way to stores.
+    var pending: [StoreID: PendingBase] = [:]
+    /// How stores with something on their way would get from there to here.
+    var onTheirWay: [PackagePlan] = []
     /// Those of the earlier sessions that await approval.
     var awaiting: Set<SessionID> = []
+
+    func covering(_ more: [StoreID: SessionID]) -> SessionDraft {
+        var draft = self
+        draft.covered.merge(more) { first, _ in first }
+        return draft
+    }
 
     /// Where a covered store's rows are, in words.
     func place(of other: SessionID) -> String {
@@ -37,12 +47,16 @@ extension SessionBuilder {
             noData: plan.noData)
         guard !request.isFull else { return draft }
         // What is on its way with the very same rows is left to arrive; replacing it would only cost the line.
-        let pending = request.isUrgent ? [:] : try pendingBases(of: job.id, targets)
+        let pending = try pendingBases(of: job.id, targets)
         if !pending.isEmpty {
             let onTheirWay = try rows.plan(
                 job, at: derivation, for: pending.map { PlanTarget(store: $0.key, base: $0.value.base) })
-            draft.covered = onTheirWay.noData.reduce(into: [:]) { $0[$1] = pending[$1]?.session }
-            draft.packages = draft.packages.compactMap { $0.without(Set(onTheirWay.noData)) }
+            draft.pending = pending
+            draft.onTheirWay = onTheirWay.packages
+            if !request.isUrgent {
+                draft.covered = onTheirWay.noData.reduce(into: [:]) { $0[$1] = pending[$1]?.session }
+                draft.packages = draft.packages.compactMap { $0.without(Set(onTheirWay.noData)) }
+            }
         }
         try leaveToHeldSessions(&draft)
         return draft

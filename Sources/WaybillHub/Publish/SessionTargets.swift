@@ -16,6 +16,13 @@ struct SessionTarget {
     var planned: PlanTarget { PlanTarget(store: store, base: base) }
 }
 
+/// Where a store will stand once what is on its way has arrived.
+struct PendingBase {
+    var watermark: Watermark
+    var base: Base
+    var session: SessionID { watermark.session }
+}
+
 extension SessionBuilder {
     /// The active stores that a session is for, with the positions they last told.
     func sessionTargets(of job: JobID, _ request: SessionRequest) throws -> [SessionTarget] {
@@ -43,15 +50,16 @@ extension SessionBuilder {
     /// Deliveries of the job that are on their way undisturbed, and what a store will have after them.
     func pendingBases(
         of job: JobID, _ targets: [SessionTarget]
-    ) throws -> [StoreID: (session: SessionID, base: Base)] {
+    ) throws -> [StoreID: PendingBase] {
         try operations.read { db in
-            var pending: [StoreID: (session: SessionID, base: Base)] = [:]
+            var pending: [StoreID: PendingBase] = [:]
             for target in targets {
                 let open = try DeliveryRecord.open(of: target.store, in: db).filter { $0.job == job }
                 guard let newest = open.last, [.available, .requested, .downloaded].contains(newest.status),
                     newest.cancelAskedAt == nil, let base = try base(of: newest.session, in: db)
                 else { continue }
-                pending[target.store] = (newest.session, base)
+                let watermark = Watermark(version: newest.version, session: newest.session)
+                pending[target.store] = PendingBase(watermark: watermark, base: base)
             }
             return pending
         }
