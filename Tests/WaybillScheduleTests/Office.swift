@@ -92,7 +92,7 @@ func job(
     policy: RunPolicy = RunPolicy()
 ) -> Job {
     Job(
-        id: name(id), title: id, inputs: inputs, prepare: [], temporaryTables: [], subjobs: [], triggers: triggers,
+        id: name(id), title: id, inputs: inputs, subjobs: [], triggers: triggers,
         runPolicy: policy)
 }
 

@@ -117,7 +117,7 @@ final class SessionBuilder {
     private func takeBack(
         _ draft: SessionDraft, session: SessionRecord, _ work: inout SessionWork
     ) throws -> [StoreID: SessionID] {
-        let turned = Set(work.noData.filter { draft.pending[$0] != nil && draft.covered[$0] == nil })
+        let turned = Set(draft.onTheirWay.flatMap(\.stores)).intersection(work.noData)
         guard !turned.isEmpty else { return [:] }
         work.noData.removeAll { turned.contains($0) }
         let arrived = draft.targets.map { target in

@@ -54,8 +54,9 @@ extension SessionBuilder {
             draft.pending = pending
             draft.onTheirWay = onTheirWay.packages
             if !request.isUrgent {
-                draft.covered = onTheirWay.noData.reduce(into: [:]) { $0[$1] = pending[$1]?.session }
-                draft.packages = draft.packages.compactMap { $0.without(Set(onTheirWay.noData)) }
+                let arriving = onTheirWay.noData.filter { pending[$0]?.isUndisturbed == true }
+                draft.covered = arriving.reduce(into: [:]) { $0[$1] = pending[$1]?.session }
+                draft.packages = draft.packages.compactMap { $0.without(Set(arriving)) }
             }
         }
         try leaveToHeldSessions(&draft)

@@ -20,6 +20,8 @@ struct SessionTarget {
 struct PendingBase {
     var watermark: Watermark
     var base: Base
+    /// No attempt of the store has failed.
+    var isUndisturbed: Bool
     var session: SessionID { watermark.session }
 }
 
@@ -47,7 +49,7 @@ extension SessionBuilder {
         }
     }
 
-    /// Deliveries of the job that are on their way undisturbed, and what a store will have after them.
+    /// Deliveries of the job that are on their way, and what a store will have after them.
     func pendingBases(
         of job: JobID, _ targets: [SessionTarget]
     ) throws -> [StoreID: PendingBase] {
@@ -55,11 +57,11 @@ extension SessionBuilder {
             var pending: [StoreID: PendingBase] = [:]
             for target in targets {
                 let open = try DeliveryRecord.open(of: target.store, in: db).filter { $0.job == job }
-                guard let newest = open.last, [.available, .requested, .downloaded].contains(newest.status),
-                    newest.cancelAskedAt == nil, let base = try base(of: newest.session, in: db)
+                guard let newest = open.last, newest.isOnOffer, let base = try base(of: newest.session, in: db)
                 else { continue }
-                let watermark = Watermark(version: newest.version, session: newest.session)
-                pending[target.store] = PendingBase(watermark: watermark, base: base)
+                pending[target.store] = PendingBase(
+                    watermark: Watermark(version: newest.version, session: newest.session), base: base,
+                    isUndisturbed: [.available, .requested, .downloaded].contains(newest.status))
             }
             return pending
         }

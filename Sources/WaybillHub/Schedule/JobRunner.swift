@@ -14,6 +14,8 @@ import WaybillSocket
 final class JobRunner: Sendable {
     /// Milliseconds between two looks at the clock, HQ's commits and sessions that are being made.
     static let tickMilliseconds = 100
+    /// The same while a session is being made: most take a few milliseconds, and another run may wait for it.
+    static let busyTickMilliseconds = 20
 
     private let inbox = JobInbox()
     private let parts: JobTurn.Parts
@@ -33,7 +35,11 @@ final class JobRunner: Sendable {
         let inbox = inbox
         inbox.thread = try LoopThread("hub-jobs") {
             guard var turn = slot.take() else { return }
-            while let orders = inbox.next(milliseconds: JobRunner.tickMilliseconds) { turn.run(orders) }
+            var pause = JobRunner.tickMilliseconds
+            while let orders = inbox.next(milliseconds: pause) {
+                turn.run(orders)
+                pause = turn.isBusy ? JobRunner.busyTickMilliseconds : JobRunner.tickMilliseconds
+            }
             for order in inbox.leave() { order.refuse(AdminError.conflict("the hub is stopping")) }
         }
     }

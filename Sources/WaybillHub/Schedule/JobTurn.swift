@@ -81,6 +81,9 @@ struct JobTurn {
         var replies: [@Sendable () -> Void] = []
     }
 
+    /// Whether a run's session is being made.
+    var isBusy: Bool { clock.open.values.contains { $0.state == .running } }
+
     mutating func run(_ orders: [JobOrder]) {
         do {
             try turn(orders)
@@ -189,9 +192,9 @@ struct JobTurn {
         }
     }
 
-    /// So long may a session still be `Started` while the publisher has nothing to do: half a minute, where the wire
-    /// thread needs milliseconds to write it down.
-    private static let lostTurns = 300
+    /// So long may a session still be `Started` while the publisher has nothing to do: half a minute in turns of a run,
+    /// where the wire thread needs milliseconds to write it down.
+    private static let lostTurns = 30_000 / JobRunner.busyTickMilliseconds
 
     // MARK: orders
 

@@ -19,6 +19,24 @@ import WaybillModel
         }
     }
 
+    @Test func aJobIsRunHeldAndResumedByTheCommand() async throws {
+        try await RunningAdminServer.with { server in
+            let run = try await waybill(
+                "--hub", server.home, "job", "run", "prices", "--full", "--store", "S1", "--json")
+            #expect(run.status == 0)
+            #expect(try AdminJSON.decode(JobRunLine.self, from: Data(run.out.utf8)).state == "Waiting")
+            let requests = await server.backend.runRequests
+            #expect(requests == [JobRunRequest(full: true, stores: ["S1"].compactMap(StoreID.init))])
+            let held = try await waybill("--hub", server.home, "job", "hold", "prices", "--reason", "stocktaking")
+            #expect(held.out == "job prices is on hold\n")
+            #expect(await server.backend.holds == ["stocktaking"])
+            #expect(try await waybill("--hub", server.home, "job", "resume", "prices").status == 0)
+            let history = try await waybill("--hub", server.home, "job", "history", "prices", "--limit", "1")
+            #expect(history.out.contains("retry") && history.out.contains("no disk"))
+            #expect(try await waybill("--hub", server.home, "job", "history", "prices", "--limit", "0").status == 64)
+        }
+    }
+
     @Test func textOfAgentsCannotSteerTheTerminal() async throws {
         try await RunningAdminServer.with { server in
             let run = try await waybill("--hub", server.home, "status")
