@@ -83,7 +83,7 @@ public final class Hub: Service {
             return reply
         }
         runner = JobRunner(
-            home: home, operations: operations, queue: queue, clock: clock,
+            home: home, operations: operations, queue: queue,
             settings: JobClockSettings(isAutomatic: configuration.automaticRuns, zone: .current),
             catalogue: jobs, logger: logger)
         jobs.observe { [runner] set in runner.post(.catalogue(set.jobs)) }

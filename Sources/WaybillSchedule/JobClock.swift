@@ -171,11 +171,21 @@ public struct JobClock: Sendable {
 
     // MARK: what has come to pass by itself
 
+    /// Due times are not repeated when the clock is set back a little, as in autumn. When it is set back by more than a
+    /// day, it was wrong before, and nothing would fall due until it is that late again.
+    private static let setBackMilliseconds: Int64 = 25 * 3_600_000
+
     /// Makes a run of due times that have come and of changes that have settled.
     private mutating func notice(_ job: JobID, now: Timestamp, _ effects: inout [JobEffect]) {
         guard settings.isAutomatic, var entry = entries[job], entry.memory.hold == nil else { return }
         // While the job runs, both keep; they are one run afterwards.
         guard !open.values.contains(where: { $0.job == job && $0.state == .running }) else { return }
+        if entry.memory.handledUpTo - now > JobClock.setBackMilliseconds, !entry.recurrences.isEmpty {
+            entry.memory.handledUpTo = now
+            entry.findDue()
+            effects.append(.remember(entry.memory))
+            entries[job] = entry
+        }
         if let due = entry.due, due <= now {
             entry.memory.handledUpTo = now
             entry.findDue()
@@ -184,7 +194,8 @@ public struct JobClock: Sendable {
             if !entry.memory.isAsleep { ask(job, .schedule, RunScope(), now: now, &effects) }
         }
         if let online = entry.job.triggers.online, let burst = entry.burst {
-            let hasSettled = now - burst.last >= Int64(online.settleMilliseconds)
+            // The clock may have been set back since.
+            let hasSettled = now - burst.last >= Int64(online.settleMilliseconds) || now < burst.first
             let hasWaited = now - burst.first >= Int64(online.longestWaitMilliseconds)
             guard hasSettled || hasWaited else { return }
             // It becomes a run now; whether that starts at once or waits, it will see these changes.

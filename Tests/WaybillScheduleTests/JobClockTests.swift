@@ -110,6 +110,21 @@ import WaybillModel
         #expect(office.starts.count == 2)
     }
 
+    @Test func aClockSetBackALittleRepeatsNothingAndOneSetRightIsFollowed() {
+        var office = Office(job("prices", JobTriggers(schedules: hourly.schedules, online: OnlineTrigger())))
+        office.wait(60 * minute)
+        office.end(prices)
+        office.wait(-60 * minute)
+        office.wait(60 * minute)
+        #expect(office.starts.count == 1, "that hour has been handled")
+        office.change("price")
+        office.wait(-600 * 60 * minute)
+        #expect(office.causes(prices) == [.schedule, .online], "a change does not wait for the old time to come again")
+        office.end(prices)
+        office.wait(60 * minute)
+        #expect(office.causes(prices) == [.schedule, .online, .schedule])
+    }
+
     @Test func aChangedScheduleHasMissedNothing() {
         var office = Office(job("prices", hourly))
         office.now = office.now + 5 * minute

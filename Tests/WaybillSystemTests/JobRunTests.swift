@@ -71,7 +71,8 @@ extension SystemTests {
                     }
                     #expect(try self.runs(hub).count == runs + number + 1, "at \(point)")
                     try await eventually("the store has it", within: 20) {
-                        try await hub.sessions().allSatisfy { Set($0.counts.keys).isSubset(of: ["Applied", "NoData"]) }
+                        let final: Set = ["Applied", "NoData", "Superseded"]
+                        return try await hub.sessions().allSatisfy { final.isSuperset(of: $0.counts.keys) }
                     }
                 }
                 try await chain.expectNothingIsMissing("assortments")

@@ -21,12 +21,12 @@ final class JobRunner: Sendable {
     private let parts: JobTurn.Parts
 
     init(
-        home: HubHome, operations: Operations, queue: PublisherQueue, clock: HubClock, settings: JobClockSettings,
+        home: HubHome, operations: Operations, queue: PublisherQueue, settings: JobClockSettings,
         catalogue: JobCatalogue, logger: Logger
     ) {
         parts = JobTurn.Parts(
-            hqPath: home.hqDatabase, operations: operations, queue: queue, clock: clock, settings: settings,
-            catalogue: catalogue, logger: logger)
+            hqPath: home.hqDatabase, operations: operations, queue: queue, settings: settings,
+            jobs: catalogue.known.jobs, lookAtJobFiles: { _ = catalogue.current }, logger: logger)
     }
 
     /// Takes up what a hub before had begun, and starts the thread.

@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import Logging
 import WaybillAdmin
@@ -17,9 +18,9 @@ struct JobTurn {
         var hqPath: String
         var operations: Operations
         var queue: PublisherQueue
-        var clock: HubClock
         var settings: JobClockSettings
-        var catalogue: JobCatalogue
+        var jobs: [Job]
+        var lookAtJobFiles: @Sendable () -> Void = {}
         var logger: Logger
     }
 
@@ -42,7 +43,7 @@ struct JobTurn {
                 settings: parts.settings, memories: try JobMemory.all(in: db), open: try JobRun.open(in: db),
                 lastNumber: try JobRun.lastNumber(in: db))
         }
-        jobs = parts.catalogue.known.jobs
+        jobs = parts.jobs
         let head = try HeadquartersWatch(path: parts.hqPath, position: 0).head()
         watch = try HeadquartersWatch(path: parts.hqPath, position: clock.readFrom ?? head)
         // A job that is new begins with what is in HQ's tables now.
@@ -52,16 +53,21 @@ struct JobTurn {
 
     /// Has the catalogue look at its files about once a second; it tells whoever wants to know of a change.
     private mutating func lookAtJobFiles() {
-        let now = parts.clock.now()
-        if let last = lookedAt, now - last < JobTurn.lookIntervalMilliseconds { return }
+        let now = JobTurn.wallClock()
+        if let last = lookedAt, now >= last, now - last < JobTurn.lookIntervalMilliseconds { return }
         lookedAt = now
-        _ = parts.catalogue.current
+        parts.lookAtJobFiles()
     }
 
     private static let lookIntervalMilliseconds: Int64 = 1000
 
+    /// The wall clock itself, not the hub's steady one: who sets a wrong clock right expects schedules to follow.
+    private static func wallClock() -> Timestamp {
+        Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
+    }
+
     private mutating func forgetOldRuns() throws {
-        let now = parts.clock.now()
+        let now = JobTurn.wallClock()
         if let last = purgedAt, now - last < JobTurn.purgeIntervalMilliseconds { return }
         purgedAt = now
         try parts.operations.write { db in
@@ -109,7 +115,7 @@ struct JobTurn {
             let enrolled = try StoresToLoad.find(in: db)
             return (enrolled, try endings(in: db))
         }
-        let now = parts.clock.now()
+        let now = JobTurn.wallClock()
         if orders.isEmpty, unkept.isEmpty, enrolled.isEmpty, ends.isEmpty {
             var idle = clock
             // Nearly always nothing is to be done, and then nothing is written.
