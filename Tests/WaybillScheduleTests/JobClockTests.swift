@@ -244,11 +244,14 @@ import WaybillModel
     }
 
     @Test(arguments: [RunOutcome.failed("no disk"), .canceled])
-    func changesOfASessionThatCameToNothingAreTakenUpAgain(outcome: RunOutcome) {
+    func changesOfASessionThatCameToNothingAreTakenUpAgainAlsoByAnotherHub(outcome: RunOutcome) {
         var office = Office(job("prices", online))
         office.change("price")
         office.step(.published(prices, RunScope(), SessionID(number: 1, random: 1)))
         office.end(prices, outcome)
+        office.restart()
+        #expect(office.memories[prices].map { $0.seen < office.head } ?? false, "it will be read again")
+        office.step(.changed(["price": office.head], head: office.head))
         office.wait(minute)
         #expect(office.causes(prices) == [.online])
     }
