@@ -36,7 +36,7 @@ import WaybillWire
         try street.chain.sql("INSERT INTO seen VALUES ('A', 'x'); INSERT INTO item VALUES ('i', 'x', 1)")
         #expect(try street.publish(to: [store]) == 1)
         street.job.subjobs[0].table.columns.append(ColumnShape("more", .text))
-        street.job.subjobs[0].rows = "SELECT scope, item_id, value, 'm' || value AS more FROM item"
+        street.job.subjobs[0].query = "SELECT scope, item_id, value, 'm' || value AS more FROM item"
         #expect(try street.publish(to: [store]) == 1)
         #expect(try street.content(of: store) == ["i|1|m1"])
         #expect(try street.publish(to: [store]) == 0)
@@ -87,7 +87,7 @@ private final class WholeStreet {
         default: subjob.table.columns.append(ColumnShape("c\(names)", .integer, nullable: true))
         }
         let values = subjob.table.columns.dropFirst().map { ", value AS \($0.name)" }.joined()
-        subjob.rows = "SELECT scope, item_id\(values) FROM item"
+        subjob.query = SQLText("SELECT scope, item_id\(values) FROM item")
         job.subjobs[0] = subjob
     }
 

@@ -43,7 +43,8 @@ extension HubBackend {
         let standing = try await standings()[id]
         return try await operations.reading { db in
             JobDetail(
-                summary: try summary(job, faults, standing, in: db), inputs: inputs, prepare: job.prepare.flatMap(\.statements),
+                summary: try summary(job, faults, standing, in: db), inputs: inputs,
+                prepare: job.prepare.flatMap(\.statements),
                 subjobs: job.subjobs.map { JobDetail.Subjob(table: $0.table, rows: $0.rows, members: $0.members) })
         }
     }

@@ -106,7 +106,7 @@ enum JobOrder: Sendable {
     typealias Reply<Value> = @Sendable (Result<Value, any Error>) -> Void
 
     /// A session for each job, at once.
-    case publish([JobID], RunScope, isUrgent: Bool, reply: Reply<[Published]>)
+    case publish([JobID], RunScope, isUrgent: Bool = false, reply: Reply<[Published]>)
     /// A run, when it is the job's turn.
     case run(JobID, RunScope, reply: Reply<JobRun>)
     case hold(JobID, reason: String, reply: Reply<JobStanding>)

@@ -15,7 +15,7 @@ import WaybillSessions
 private final class HomeWithAPast: RowsKeeper {
     static let day: Int64 = 86_400_000
     static let job = Job(
-        id: JobID("little").unsafelyUnwrapped, title: "", inputs: ["item"], prepare: [], temporaryTables: [],
+        id: JobID("little").unsafelyUnwrapped, title: "", inputs: ["item"],
         subjobs: [
             Subjob(
                 table: TableShape(

@@ -113,7 +113,7 @@ private final class HubOffice {
         hq = try OpenDatabase.queue(at: home.hqDatabase, label: "erp")
         let id = try #require(JobID("rates"))
         job = Job(
-            id: id, title: "rates", inputs: ["exchange_rate"], prepare: [], temporaryTables: [], subjobs: [],
+            id: id, title: "rates", inputs: ["exchange_rate"], subjobs: [],
             triggers: JobTriggers(online: online))
     }
 
