@@ -31,8 +31,9 @@ public enum HQSchema {
                 WHERE NOT EXISTS (SELECT 1 FROM _waybill_change);
                 """)
         for table in tables {
+            let isThere = try db.tableExists(table.name)
             try db.execute(sql: createTable(table))
-            try capture(table.name, key: table.key, in: db)
+            try capture(table.name, key: table.key, isNew: !isThere, in: db)
         }
     }
 
@@ -40,7 +41,9 @@ public enum HQSchema {
     ///
     /// An update of a key notes the old and the new one. A value that did not really change costs a log row and
     /// nothing else: the plan compares rows before it calls anything a change.
-    public static func capture(_ table: String, key: [String], in db: Database) throws {
+    ///
+    /// - Parameter isNew: the table was made in this very transaction and is empty.
+    public static func capture(_ table: String, key: [String], isNew: Bool = false, in db: Database) throws {
         guard !key.isEmpty, key.count <= Limits.keyColumnsMax else {
             throw DatabaseError(
                 message: "HQ table \(table) needs a primary key of 1 to \(Limits.keyColumnsMax) columns to be captured")
@@ -53,7 +56,7 @@ public enum HQSchema {
                 db, sql: "SELECT id FROM _waybill_subject WHERE table_name = ?", arguments: [table])
         else { return }
         // What was written before nobody has noted: a row without a key says that all of the table may differ.
-        if try !isCaptured(table, in: db) {
+        if try !isNew && !isCaptured(table, in: db) {
             try db.execute(sql: "INSERT INTO _waybill_change (subject) VALUES (?)", arguments: [subject])
             // A table that was renamed took our triggers with it.
             for event in ["insert", "update", "delete"] {

@@ -76,7 +76,7 @@ public final class Hub: Service {
             let run = RetentionRun(
                 home: home, operations: operations, jobs: jobs.current.jobs, policy: configuration.retention,
                 rows: PublisherRows(queue: queue, isStopping: isStopping),
-                hooks: RetentionHook.all(home, operations), pause: { usleep(UInt32($0) * 1000) },
+                hooks: RetentionHook.all(staging), pause: { usleep(UInt32($0) * 1000) },
                 isStopping: isStopping)
             var reply = run.run(request, at: begun)
             reply.tookMs = clock.now() - begun

@@ -69,6 +69,21 @@ extension StagingDatabase {
         return cleaned
     }
 
+    /// Rows that ``clean(_:)`` would remove.
+    public func count(_ cleaning: StagingCleaning) throws -> Int {
+        let queue = try open()
+        defer { try? queue.close() }
+        return try queue.read { db in
+            try StagingDatabase.files(cleaning, in: db).filter { cleaning.force || $0.isFinished }.reduce(0) { sum, file in
+                sum
+                    + (try Int.fetchOne(
+                        db,
+                        sql: "SELECT count(*) FROM import_row WHERE \(RowPlace.isOf("?1")) AND (?2 OR message IS NULL)",
+                        arguments: [file.id, cleaning.force]) ?? 0)
+            }
+        }
+    }
+
     private static func files(_ cleaning: StagingCleaning, in db: Database) throws -> [(id: Int64, isFinished: Bool)] {
         try Row.fetchAll(
             db,

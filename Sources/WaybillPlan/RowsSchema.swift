@@ -12,6 +12,9 @@ enum RowsSchema {
     /// `_died` of a row that is still true.
     static let forever = Int64.max
 
+    /// What hides an HQ table of the same name from a job's queries.
+    static let tables = ["meta", "job", "derivation", "member", "scope_change", "past_mark", "unchanged"]
+
     static func install(in db: Database) throws {
         try db.execute(
             sql: """

@@ -80,6 +80,19 @@ import WaybillPlan
         #expect(found.map(\.message) == ["HQ table loose has no primary key, so its changes cannot be captured"])
     }
 
+    @Test func anHQTableThatOneOfOursWouldHideIsNamedInFull() throws {
+        let chain = try LittleChain()
+        try chain.sql(
+            """
+            CREATE TABLE member (item_id TEXT PRIMARY KEY, value INTEGER, scope TEXT);
+            INSERT INTO member VALUES ('m', 1, 'x'); INSERT INTO seen VALUES ('A', 'x');
+            """)
+        let found = try faults(("FROM item", "FROM member"), on: chain)
+        #expect(found.map(\.hint) == ["write hq.member AS member"])
+        let text = JobCheckTests.text.replacing("FROM item", with: "FROM hq.member AS member")
+        #expect(try chain.rows.derive(try JobFile.read(text, file: "items.yaml")).rowsWorkedOut == 1)
+    }
+
     @Test func aTableIsCapturedAsSoonAsAJobNamesIt() throws {
         let chain = try LittleChain()
         try chain.sql(

@@ -26,7 +26,7 @@ extension SessionBuilder {
     }
 
     private func plan(_ job: Job, _ request: SessionRequest) throws -> JobPlan {
-        let draft = try draft(job, request)
+        let draft = try draft(job, request, asksStores: true)
         let excesses = try excesses(of: draft)
         let net = try netPlans(draft)
         let sizes = try sizesOfFullPackages(draft)

@@ -20,6 +20,8 @@ final class SessionBuilder {
     let wire: HubLoop
     let queue: PublisherQueue
     let logger: Logger
+    /// By job; what this process has found out.
+    var settled: [JobID: Settled] = [:]
 
     init(
         rows: Rows, home: HubHome, operations: Operations, signingKey: SigningKey, jobs: JobCatalogue, clock: HubClock,
@@ -168,7 +170,7 @@ final class SessionBuilder {
         session.kind = !work.sealed.isEmpty && work.sealed.allSatisfy { $0.package.kind == .full } ? .full : .delta
         session.status = work.sealed.isEmpty ? .noData : .available
         session.waitsFor = Set(draft.covered.values).sorted { $0.number < $1.number }
-        if draft.targets.isEmpty { session.message = "no store has enrolled" }
+        if draft.targets.isEmpty, !draft.isSettled { session.message = "no store has enrolled" }
         if session.status == .available, !excesses.isEmpty {
             session.status = .awaitingApproval
             session.message = Excess.reason(excesses)

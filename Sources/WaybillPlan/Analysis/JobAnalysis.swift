@@ -45,6 +45,12 @@ struct JobAnalysis {
 
     /// Compiles a text; a fault in it is noted at its line, with what may have been meant.
     private mutating func inspect(_ sql: SQLText, _ place: String) throws -> Inspector.Query? {
+        if let hidden = try hiddenTable(in: sql.text) {
+            fault(
+                sql.line, "\(place): '\(hidden)' is also the name of a table of ours, which would be read instead",
+                hint: "write hq.\(hidden) AS \(hidden)")
+            return nil
+        }
         let lower = sql.text.lowercased()
         if lower.contains("'now'") {
             fault(
@@ -59,6 +65,14 @@ struct JobAnalysis {
             let line = sql.line + before.count { $0 == UInt8(ascii: "\n") }
             fault(sql.line > 0 ? line : 0, "\(place): \(found.message)", hint: try hint(found.message))
             return nil
+        }
+    }
+
+    /// An HQ table that a text names plainly although a table of `rows.db` has the same name.
+    private func hiddenTable(in text: String) throws -> String? {
+        let names = Set(try inspector.tableNames().map { $0.lowercased() })
+        return RowsSchema.tables.filter(names.contains).first { name in
+            text.range(of: "(?i)\\b(from|join)\\s+\(name)\\b", options: .regularExpression) != nil
         }
     }
 
