@@ -43,9 +43,11 @@ public struct ChangeLimits: Sendable, Equatable {
 
 /// Queries on HQ's tables that tell a person why a row is at a store, or why it is not.
 ///
-/// Each is a SELECT of two columns, `source` (which row of which HQ table, in words) and `reason` (one sentence),
-/// with the parameters `:store` and one for each key column of the table, by its name. They run in one read
-/// transaction, after no `prepare`.
+/// Each is a SELECT of two columns: `source`, which row of which HQ table, in words or, so that its last change can be
+/// found, as `json_array('TABLE', KEY…)`, or NULL; and `reason`, one sentence. The first row is the main reason.
+/// Parameters: `:store`, `:today` (`YYYY-MM-DD` of UTC) and, by their names, the columns of the row for `present`,
+/// those of the key for `absent`, where a column that was not asked for is NULL. They run in one read transaction,
+/// after no `prepare`.
 public struct Explanation: Sendable, Equatable {
     public var present: SQLText?
     public var absent: SQLText?

@@ -171,7 +171,7 @@ public final class Rows {
     }
 
     /// The derivation at hand when neither HQ's inputs nor the job's definition have changed since.
-    private func unchangedDerivation(of job: Job, _ reads: JobReads) throws -> Derivation? {
+    func unchangedDerivation(of job: Job, _ reads: JobReads) throws -> Derivation? {
         try queue.read { db in
             guard let row = try Row.fetchOne(db, sql: "SELECT * FROM job WHERE job = ?", arguments: [job.id.rawValue])
             else { return nil }
@@ -202,7 +202,7 @@ public final class Rows {
         try Lineage.writingHQ(hqPath) { db in _ = try ChangeLog.mark(atLeast: last, in: db) }
     }
 
-    private func forgetRows(of job: Job, in db: Database) throws {
+    func forgetRows(of job: Job, in db: Database) throws {
         for subjob in job.subjobs {
             try db.execute(sql: "DROP TABLE IF EXISTS \(RowsSchema.rowsTable(subjob.table))")
             try db.execute(sql: "DELETE FROM scope_change WHERE table_name = ?", arguments: [subjob.table.name])

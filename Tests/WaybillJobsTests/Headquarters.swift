@@ -81,6 +81,24 @@ final class Headquarters {
         try run(jobs)
     }
 
+    /// What the hub finds out about a row; `today` is a day of the sample dates.
+    ///
+    /// - Parameter base: where the store stands; nil for a store that has nothing.
+    func why(
+        _ store: String, _ table: String, _ key: String..., today: String = "2026-06-15", base: Base? = nil
+    ) throws -> RowFindings {
+        for job in RetailJobs.all {
+            guard let subjob = job.subjobs.first(where: { $0.table.name == table }), let store = StoreID(store) else {
+                continue
+            }
+            return try rows.why(
+                RowQuestion(
+                    job: job, subjob: subjob, store: store, key: try RowKey(key, of: subjob.table), base: base,
+                    today: today))
+        }
+        throw Unknown(table: table)
+    }
+
     private static func openRows(_ folder: String) throws -> Rows {
         var token: UInt64 = 0
         return try Rows(path: folder + "/rows.db", hqPath: folder + "/hq.db", minimumEpoch: 1) {

@@ -216,16 +216,24 @@ struct JobAnalysis {
     }
 
     private mutating func inspectExplanations(_ subjob: Subjob) throws {
-        let known = Set([":store"] + subjob.table.key.map { ":" + $0 })
-        for sql in [subjob.explanation.present, subjob.explanation.absent].compactMap({ $0 }) {
-            guard let query = try inspect(sql, "'why' of table \(subjob.table.name)") else { continue }
+        let place = "'why' of table \(subjob.table.name)"
+        let explanation = subjob.explanation
+        // Where there is a row, all of it is known.
+        for (sql, columns) in [
+            (explanation.present, subjob.table.columns.map(\.name)), (explanation.absent, subjob.table.key),
+        ] {
+            guard let sql, let query = try inspect(sql, place) else { continue }
             if query.columns != ["source", "reason"] {
-                fault(sql.line, "'why' of table \(subjob.table.name) must give the columns source and reason")
+                fault(sql.line, "\(place) must give the columns source and reason")
             }
+            let known = Set([":store", ":today"] + columns.map { ":" + $0 })
             for parameter in query.parameters where !known.contains(parameter) {
                 fault(
-                    sql.line, "'why' of table \(subjob.table.name) has no parameter \(parameter)",
+                    sql.line, "\(place) has no parameter \(parameter)",
                     hint: "there are \(known.sorted().joined(separator: ", "))")
+            }
+            for table in query.temporary.sorted() {
+                fault(sql.line, "\(place) reads \(table), which is there only while the job runs")
             }
         }
     }
