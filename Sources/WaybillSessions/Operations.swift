@@ -140,7 +140,7 @@ extension SessionRecord {
             .compactMap(SessionRecord.init)
     }
 
-    /// Those, each under a new name.
+    /// Those, each under a new name; the first name of each stays known.
     ///
     /// This may be a restored copy of `hub.db`, and the session may have been built and applied under its name before.
     /// What is built now is something else, and a name must not stand for both.
@@ -149,7 +149,7 @@ extension SessionRecord {
             var renamed = session
             renamed.id = SessionID(number: session.id.number, random: random())
             try db.execute(
-                sql: "UPDATE session SET id = ?, former_id = ? WHERE number = ?",
+                sql: "UPDATE session SET id = ?, former_id = ifnull(former_id, ?) WHERE number = ?",
                 arguments: [renamed.id.rawValue, session.id.rawValue, session.id.number])
             return renamed
         }

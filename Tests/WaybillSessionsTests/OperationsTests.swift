@@ -47,6 +47,9 @@ import WaybillSessions
                 #expect(try SessionRecord.find(begun.id, in: db) == nil)
                 #expect(try SessionRecord.named(begun.id, in: db) == taken.first)
                 #expect(try SessionRecord.find(built.id, in: db) == built)
+                // Once more: the name that people were told at first is the one they ask for.
+                let again = try SessionRecord.takeUpUnfinished(random: { 0xabc }, in: db)
+                #expect(try SessionRecord.named(begun.id, in: db) == again.first)
                 #expect(try SessionRecord.named(SessionID(number: begun.id.number, random: 1), in: db) == nil)
             }
         }

@@ -18,6 +18,9 @@ extension SystemTests {
             return try answer.decoded(Purged.self)
         }
 
+        /// Prices near those of the changes below, which stay within the guard rails so.
+        private static let amounts = "UPDATE trade_agreement SET amount = 100 WHERE account_code <> 'table'"
+
         private func change(_ chain: Chain, to amount: Int) throws {
             try chain.hub.sql("UPDATE trade_agreement SET amount = \(amount) WHERE account_code <> 'table'")
         }
@@ -27,7 +30,7 @@ extension SystemTests {
         }
 
         @Test func aStoreThatWasAwayForTooLongGetsEverythingAndAnOldSessionIsReplaced() async throws {
-            try await Chain.with([Chain.call, Chain.shop, Chain.otherShop]) { chain in
+            try await Chain.with([Chain.call, Chain.shop, Chain.otherShop], beginning: Self.amounts) { chain in
                 let hub = chain.hub
                 let away = chain[Chain.shop]
                 #expect(try await away.running().stop() == .status(0))
@@ -72,7 +75,7 @@ extension SystemTests {
         }
 
         @Test func aHubThatDiesWhileItForgetsLosesNothingThatIsNeeded() async throws {
-            try await Chain.with([Chain.call, Chain.shop]) { chain in
+            try await Chain.with([Chain.call, Chain.shop], beginning: Self.amounts) { chain in
                 let hub = chain.hub
                 for passes in 1...5 {
                     #expect(try await chain[Chain.shop].running().stop() == .status(0))

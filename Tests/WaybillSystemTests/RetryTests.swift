@@ -57,7 +57,7 @@ extension SystemTests {
         }
 
         @Test func aStoreThatWasAwayForManyPublicationsAppliesOnePackage() async throws {
-            try await Chain.with([Chain.call, Chain.shop]) { chain in
+            try await Chain.with([Chain.call, Chain.shop], beginning: "UPDATE exchange_rate SET rate = 100") { chain in
                 let hub = chain.hub
                 let away = chain[Chain.shop]
                 let before = try away.applied().count

@@ -50,7 +50,9 @@ import Testing
             }
 
             // A renamed and an added column: the till's own index follows.
-            let till = try DatabaseQueue(path: agents[0].home + "/store.db")
+            var configuration = Configuration()
+            configuration.busyMode = .timeout(10)
+            let till = try DatabaseQueue(path: agents[0].home + "/store.db", configuration: configuration)
             try await till.write { try $0.execute(sql: "CREATE INDEX till_percent ON promotion (percent)") }
             try till.close()
             try write(

@@ -184,7 +184,8 @@ struct JobTurn {
     }
 
     private func outcome(of id: SessionID, in db: Database) throws -> RunOutcome? {
-        guard let session = try SessionRecord.find(id, in: db) else {
+        // A hub that took its building up again has given it another name.
+        guard let session = try SessionRecord.named(id, in: db) else {
             return .failed("session \(id) is no longer kept")
         }
         switch session.status {
