@@ -44,7 +44,8 @@ struct Waybill: ParsableCommand {
             """,
         subcommands: [
             StatusCommand.self, ImportCommand.self, PublishCommand.self, SessionCommand.self, StoreCommand.self,
-            JobCommand.self, PlanCommand.self, StagingCommand.self, MappingCommand.self, PurgeCommand.self,
+            JobCommand.self, PlanCommand.self, WhyCommand.self, StagingCommand.self, MappingCommand.self,
+            PurgeCommand.self,
         ])
 
     @OptionGroup var hub: HubOption

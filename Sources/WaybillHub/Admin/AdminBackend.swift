@@ -61,6 +61,8 @@ public protocol AdminBackend: Sendable {
     /// Keeps the job from starting by itself.
     func hold(_ job: JobID, _ request: JobHoldRequest) async throws -> JobSummary
     func resume(_ job: JobID) async throws -> JobSummary
+    /// Why a store has rows of a table, or has not.
+    func why(_ request: WhyRequest) async throws -> WhyReply
 
     /// Imports all the files or nothing. Its task is cancelled when a progress line finds that the administrator has
     /// hung up.

@@ -84,6 +84,7 @@ public struct AdminServer: Service {
         AdminRoutes(backend: backend, limits: limits).add(to: v1)
         RetryRoutes(backend: backend, limits: limits).add(to: v1)
         JobRunRoutes(backend: backend, limits: limits).add(to: v1)
+        WhyRoutes(backend: backend).add(to: v1)
         ImportRoutes(backend: backend, folders: folders, limits: limits).add(to: v1)
         StagingRoutes(backend: backend, limits: limits).add(to: v1)
         return router

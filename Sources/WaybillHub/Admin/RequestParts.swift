@@ -46,6 +46,18 @@ struct RequestParts {
         request.uri.queryParameters[name[...]].map(String.init)
     }
 
+    /// A parameter that must be there.
+    func required(_ name: String) throws(AdminError) -> String {
+        guard let text = query(name), !text.isEmpty else { throw .invalid("the parameter '\(name)' is missing") }
+        return text
+    }
+
+    func queryStore() throws(AdminError) -> StoreID {
+        let text = try required("store")
+        guard let store = StoreID(text) else { throw .invalid("'\(shown(text))' is no store's name") }
+        return store
+    }
+
     func flag(_ name: String) throws(AdminError) -> Bool {
         switch query(name) {
         case nil, "false": return false

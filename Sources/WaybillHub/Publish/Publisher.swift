@@ -18,7 +18,7 @@ final class Publisher: Sendable {
     private let home: HubHome
     private let operations: Operations
     private let signingKey: SigningKey
-    private let queue: PublisherQueue
+    let queue: PublisherQueue
     private let clock: HubClock
     private let logger: Logger
     private let jobs: JobCatalogue

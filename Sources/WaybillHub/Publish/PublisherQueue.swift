@@ -13,6 +13,20 @@ enum PublisherTask: Sendable {
     case use(@Sendable (Rows) -> Void)
     /// Say what publishing would do. The reply is called on the publisher's thread.
     case plan(PlanRequest, reply: @Sendable (PlanReply) -> Void)
+    /// Look something up that somebody waits for; nil when the hub stops before.
+    case look(@Sendable (Rows?) -> Void)
+
+    var isLook: Bool { if case .look = self { true } else { false } }
+
+    /// Tells whoever waits for it that it will not be done.
+    func abandon() {
+        switch self {
+        case .look(let body): body(nil)
+        case .plan(let request, let reply):
+            reply(PlanReply(jobs: request.jobs.map { JobPlan(job: $0, error: "the hub is stopping") }))
+        case .build, .prepare, .use: break
+        }
+    }
 }
 
 /// Tasks waiting for the publisher: many threads add, one takes and may wait.
@@ -27,10 +41,16 @@ final class PublisherQueue: Sendable {
         var isWaiting = false
     }
 
+    /// A look stands before all that is built: it changes nothing, and a person waits for it.
     func add(_ task: PublisherTask) {
         state.condition.lock()
+        if state.isStopping {
+            state.condition.unlock()
+            return task.abandon()
+        }
         defer { state.condition.unlock() }
-        state.tasks.append(task)
+        let place = task.isLook ? state.tasks.firstIndex { !$0.isLook } : nil
+        state.tasks.insert(task, at: place ?? state.tasks.count)
         state.condition.signal()
     }
 
@@ -53,8 +73,11 @@ final class PublisherQueue: Sendable {
 
     func stop() {
         state.condition.lock()
-        defer { state.condition.unlock() }
+        let left = state.tasks
+        state.tasks = []
         state.isStopping = true
         state.condition.broadcast()
+        state.condition.unlock()
+        for task in left { task.abandon() }
     }
 }

@@ -45,6 +45,7 @@ final class SessionBuilder {
             prepare(session, for: store, base: base, isRepair: isRepair)
         case .use(let work): work(rows)
         case .plan(let request, let reply): reply(plan(request))
+        case .look(let body): body(rows)
         }
     }
 

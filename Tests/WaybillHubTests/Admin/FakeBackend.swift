@@ -21,6 +21,7 @@ actor FakeBackend: AdminBackend {
     private(set) var filters: [SessionFilter] = []
     private(set) var retried: [RetryRequest] = []
     private(set) var purged: [Int64] = []
+    private(set) var asked: [WhyRequest] = []
     /// Asked for how often; the second look finds the cancel answered.
     private var looksAtFirst = 0
     private var importAnswer: Result<ImportReply, any Error> = .success(FakeBackend.reply)
@@ -235,6 +236,29 @@ actor FakeBackend: AdminBackend {
     }
 
     func resume(_ job: JobID) async throws -> JobSummary { prices }
+
+    /// A row that is there, or none.
+    func why(_ request: WhyRequest) async throws -> WhyReply {
+        asked.append(request)
+        guard request.table == "price" else {
+            throw AdminError.notFound("no job fills a store table '\(request.table)'")
+        }
+        let reason = WhyReason(
+            reason: "it costs 1", source: "trade_agreement L1", table: "trade_agreement", key: [.text("L1")],
+            changedVersion: 12, changedBeforeSession: FakeBackend.first, changedBefore: FakeBackend.time)
+        let brought = WhyDelivery(
+            session: FakeBackend.first, status: "Applied", run: 2, createdAt: FakeBackend.time,
+            appliedAt: FakeBackend.time)
+        let row = WhyRow(
+            state: .present, answer: "store S1 has price (1): it costs 1", key: [.integer(1)],
+            values: [.integer(1), .real(1.5), .null], coming: nil, scope: "LE", scopeColumn: "scope", sinceVersion: 17,
+            broughtBy: brought, pending: brought, removedBy: brought, reasons: [reason])
+        return WhyReply(
+            answer: row.answer, store: request.store, job: prices.job, table: "price",
+            columns: ["id", "amount", "note"],
+            keyColumns: ["id"], atSession: FakeBackend.first, atVersion: 17, lastRunVersion: 17, changedSince: false,
+            rows: [row], reasons: [reason])
+    }
 
     func importFiles(
         _ files: [UploadedFile], _ request: ImportRequest, progress: @escaping @Sendable (ImportProgressLine) -> Void

@@ -45,6 +45,7 @@ import Yams
         ("POST", "/v1/jobs/prices/runs", "{}", "JobRun"),
         ("POST", "/v1/jobs/prices/hold", #"{"reason": "stocktaking"}"#, "JobSummary"),
         ("POST", "/v1/jobs/prices/resume", "", "JobSummary"),
+        ("GET", "/v1/why?store=S1&table=price&key=1", "", "WhyReply"),
     ])
     func everyAnswerHasTheKeysAndTypesOfItsSchema(method: String, path: String, body: String, schema: String)
         async throws
@@ -76,7 +77,7 @@ private struct OpenAPIDocument {
     /// Where `value` is not what `schema` says, or has a key that the schema does not know.
     func faults(of value: Any, schema: [String: Any], at place: String) -> [String] {
         let schema = merged(schema)
-        let types = (schema["type"] as? [String]) ?? (schema["type"] as? String).map { [$0] } ?? []
+        let types = Set((schema["type"] as? [String]) ?? (schema["type"] as? String).map { [$0] } ?? [])
         if value is NSNull { return types.contains("null") ? [] : ["\(place) is null"] }
         if let list = value as? [Any] {
             guard types.contains("array"), let items = schema["items"] as? [String: Any] else {
@@ -92,7 +93,7 @@ private struct OpenAPIDocument {
             }
             return []
         }
-        return types.contains { ["integer", "number", "boolean"].contains($0) } ? [] : ["\(place) is \(value)"]
+        return !types.isDisjoint(with: ["integer", "number", "boolean"]) ? [] : ["\(place) is \(value)"]
     }
 
     private func faults(of object: [String: Any], schema: [String: Any], at place: String) -> [String] {
@@ -119,6 +120,12 @@ private struct OpenAPIDocument {
                 ($0 as? [String: Any])?[String($1)]
             }
             return merged(target as? [String: Any] ?? [:])
+        }
+        if let choices = schema["oneOf"] as? [[String: Any]] {
+            // One schema, or null.
+            var result = merged(choices.first { $0["type"] as? String != "null" } ?? [:])
+            result["type"] = ["object", "null"]
+            return result
         }
         guard let parts = schema["allOf"] as? [[String: Any]] else { return schema }
         var result: [String: Any] = ["type": schema["type"] ?? "object"]
