@@ -11,6 +11,18 @@ public struct RowDelivery: Sendable, Equatable {
     public var delivery: Delivery?
     /// Not so when it may have been a session before this one, of which nothing is kept.
     public var isExact: Bool
+
+    public init(
+        session: SessionID, createdAt: Timestamp, sessionStatus: String, sessionMessage: String, delivery: Delivery?,
+        isExact: Bool
+    ) {
+        self.session = session
+        self.createdAt = createdAt
+        self.sessionStatus = sessionStatus
+        self.sessionMessage = sessionMessage
+        self.delivery = delivery
+        self.isExact = isExact
+    }
 }
 
 /// Which sessions brought, bring or took away what HQ had at a version. Of one store and one job.

@@ -52,10 +52,10 @@ struct Explainer {
 
     /// A query of a person's own: what is wrong with it is said in place of what it would have said.
     private func run(_ query: SQLText, _ values: [String: DatabaseValue]) -> [RowReason] {
-        var arguments: [String: DatabaseValue] = [
-            "store": question.store.rawValue.databaseValue, "today": question.today.databaseValue,
-        ]
+        var arguments: [String: DatabaseValue] = [:]
         for column in subjob.table.columns { arguments[column.name] = values[column.name] ?? .null }
+        arguments["store"] = question.store.rawValue.databaseValue
+        arguments["today"] = question.today.databaseValue
         do {
             var reasons: [RowReason] = []
             let cursor = try Row.fetchCursor(db, sql: query.text, arguments: StatementArguments(arguments))

@@ -63,6 +63,27 @@ import WaybillModel
         }
     }
 
+    @Test func whyPassesTheKeyOnAsItWasTypedAndSaysTheAnswerFirst() async throws {
+        try await RunningAdminServer.with { server in
+            let run = try await waybill(
+                "--hub", server.home, "why", "--store", "S1", "--table", "price", "--key", "a,b&c", "--key", "id=1 é")
+            #expect(run.status == 0)
+            #expect(run.out.hasPrefix("store S1 has price (1): it costs 1\n"))
+            #expect(run.out.contains("id 1, amount 1.5, note null"))
+            #expect(run.out.contains("trade_agreement L1"))
+            let request = try #require(await server.backend.asked.first)
+            #expect(request.store == StoreID("S1") && request.table == "price" && request.key == ["a,b&c", "id=1 é"])
+            let json = try await waybill(
+                "--hub", server.home, "why", "--store", "S1", "--table", "price", "--key", "1", "--json")
+            let reply = try AdminJSON.decode(WhyReply.self, from: Data(json.out.utf8))
+            #expect(reply.rows.first?.values == [.integer(1), .real(1.5), .null])
+            let unknown = try await waybill("--hub", server.home, "why", "--store", "S1", "--table", "x", "--key", "1")
+            #expect(unknown.status == 1)
+            #expect(unknown.err.contains("no job fills a store table 'x'"))
+            #expect(try await waybill("--hub", server.home, "why", "--store", "S1", "--table", "x").status == 64)
+        }
+    }
+
     @Test func aRetryTellsByItsStatusWhereItIsNotPossible() async throws {
         try await RunningAdminServer.with { server in
             let some = try await waybill("--hub", server.home, "session", "retry", "2")
