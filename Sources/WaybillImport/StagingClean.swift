@@ -74,7 +74,8 @@ extension StagingDatabase {
         let queue = try open()
         defer { try? queue.close() }
         return try queue.read { db in
-            try StagingDatabase.files(cleaning, in: db).filter { cleaning.force || $0.isFinished }.reduce(0) { sum, file in
+            try StagingDatabase.files(cleaning, in: db).filter { cleaning.force || $0.isFinished }.reduce(0) {
+                sum, file in
                 sum
                     + (try Int.fetchOne(
                         db,

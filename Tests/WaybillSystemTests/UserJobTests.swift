@@ -21,7 +21,8 @@ import Testing
         """
 
     private static let table = """
-        CREATE TABLE promotion (promotion_id TEXT, store_id TEXT, percent INTEGER, PRIMARY KEY (promotion_id, store_id));
+        CREATE TABLE promotion (
+            promotion_id TEXT, store_id TEXT, percent INTEGER, PRIMARY KEY (promotion_id, store_id));
         INSERT INTO promotion VALUES ('summer', '\(Chain.shop)', 10), ('summer', '\(Chain.otherShop)', 20);
         """
 
@@ -89,7 +90,8 @@ import Testing
     /// What a store cannot hold is found before anything is sent.
     @Test func aColumnThatTheDataViolatesFailsTheSessionAndNamesTheRow() async throws {
         try await Chain.with([Chain.shop]) { chain in
-            try chain.hub.sql(UserJobTests.table + "UPDATE promotion SET percent = NULL WHERE store_id = '\(Chain.shop)';")
+            try chain.hub.sql(
+                UserJobTests.table + "UPDATE promotion SET percent = NULL WHERE store_id = '\(Chain.shop)';")
             try write(UserJobTests.job, chain)
             let publish = try await chain.hub.waybill("publish", "promotions", "--wait")
             #expect(publish.ending == .status(1))
