@@ -89,19 +89,30 @@ public final class Rows {
         let schema = try queue.read { try Int64.fetchOne($0, sql: "PRAGMA hq.schema_version") ?? 0 }
         if let known = analyses[job.id], known.definition == definition, known.schema == schema { return known.reads }
         let reads = try JobAnalysis.reads(of: job, hqPath: hqPath)
-        let missing = try queue.read { db in
-            try reads.inputs.filter { try !HQSchema.isCaptured($0, in: db, schema: "hq") }
-        }
-        if !missing.isEmpty {
-            try Lineage.writingHQ(hqPath) { db in
-                for table in missing.sorted() {
-                    try HQSchema.capture(table, key: reads.shapes[table]?.key ?? [], in: db)
-                }
-            }
-        }
+        try Rows.capture(reads, hqPath: hqPath)
         let now = try queue.read { try Int64.fetchOne($0, sql: "PRAGMA hq.schema_version") ?? 0 }
         analyses[job.id] = Analysis(definition: definition, schema: now, reads: reads)
         return reads
+    }
+
+    /// Has HQ note the changes of the tables that a job reads, from now on.
+    private static func capture(_ reads: JobReads, hqPath: String) throws {
+        let hq = try OpenDatabase.queue(at: hqPath, label: "hq", isReadOnly: true)
+        let missing = try hq.read { db in try reads.inputs.filter { try !HQSchema.isCaptured($0, in: db) } }
+        try hq.close()
+        guard !missing.isEmpty else { return }
+        try Lineage.writingHQ(hqPath) { db in
+            for table in missing.sorted() { try HQSchema.capture(table, key: reads.shapes[table]?.key ?? [], in: db) }
+        }
+    }
+
+    /// Finds what a job reads, and has HQ note its changes.
+    ///
+    /// - Throws: ``WaybillJobs/JobFaults`` when the queries do not fit HQ's tables.
+    public static func captureInputs(of job: Job, hqPath: String) throws -> Set<String> {
+        let reads = try JobAnalysis.reads(of: job, hqPath: hqPath)
+        try capture(reads, hqPath: hqPath)
+        return reads.inputs
     }
 
     /// Ends the use of the file.

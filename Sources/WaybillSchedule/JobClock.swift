@@ -82,10 +82,16 @@ public struct JobClock: Sendable {
         var before = entries
         entries = [:]
         jobs = list.map(\.id)
+        // At a hub's very first start nobody waits for anything; later, a job that appears has been put there.
+        let canBeAdded = hasCatalogue || !absent.isEmpty
         for job in list {
             let schedules = "\(job.triggers.schedules)"
             let known = before[job.id]?.memory ?? absent[job.id]
-            var memory = known ?? JobMemory(job: job.id, handledUpTo: now, schedules: schedules, seen: head)
+            // What is in HQ's tables is news to the stores when an online job is new.
+            let isAdded = known == nil && canBeAdded && job.triggers.online != nil
+            var memory =
+                known ?? JobMemory(job: job.id, handledUpTo: now, schedules: schedules, seen: isAdded ? 0 : head)
+            if isAdded { for table in job.triggers.online?.tables ?? job.inputs { tables[table] = max(1, head) } }
             // Due times of another schedule, or of days when the job was not there, were not missed.
             if memory.schedules != schedules || (hasCatalogue && before[job.id] == nil) {
                 memory.handledUpTo = max(memory.handledUpTo, now)

@@ -410,6 +410,22 @@ import WaybillModel
         office.restart(jobs: [job("prices", online), job("modes", online)])
         office.step(.changed(["price": office.head], head: office.head))
         office.wait(minute)
-        #expect(office.starts.map(\.job) == [prices], "prices has not sent that change; modes is new")
+        #expect(Set(office.starts.map(\.job)) == [prices, modes], "prices has not sent that change; modes is new")
+    }
+
+    @Test func anOnlineJobThatIsAddedRunsOnceByItselfAlsoWhenTheHubDiesBefore() {
+        var office = Office(job("prices", online))
+        office.wait(minute)
+        #expect(office.starts.isEmpty, "at the very first start nobody waits for anything")
+        office.step(.catalogue([job("prices", online), job("modes", online)]))
+        #expect(office.starts.isEmpty)
+        office.restart(jobs: [job("prices", online), job("modes", online)])
+        office.step(.changed(["price": office.head], head: office.head))
+        office.wait(minute)
+        #expect(office.starts.map(\.job) == [modes])
+        office.end(modes)
+        office.restart()
+        office.wait(minute)
+        #expect(office.starts.map(\.job) == [modes])
     }
 }

@@ -84,7 +84,8 @@ final class JobCatalogue: Sendable {
             (name: name, text: try text(of: folder + "/" + name, bytes: stamps[name]?.bytes ?? 0))
         }
         var set = JobSet(files: files)
-        set.findInputs { try? Rows.check($0, hqPath: hqPath).inputs }
+        // Whatever stands in the way is told by the job list, and by the job's next run.
+        set.findInputs { try? Rows.captureInputs(of: $0, hqPath: hqPath) }
         return set
     }
 
