@@ -410,7 +410,9 @@ import WaybillModel
         office.restart(jobs: [job("prices", online), job("modes", online)])
         office.step(.changed(["price": office.head], head: office.head))
         office.wait(minute)
-        #expect(Set(office.starts.map(\.job)) == [prices, modes], "prices has not sent that change; modes is new")
+        office.end(prices)
+        office.wait(minute)
+        #expect(office.starts.map(\.job) == [prices, modes], "prices has not sent that change; modes is new")
     }
 
     @Test func anOnlineJobThatIsAddedRunsOnceByItselfAlsoWhenTheHubDiesBefore() {
