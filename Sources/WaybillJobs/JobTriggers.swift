@@ -81,8 +81,11 @@ public struct JobSchedule: Sendable, Equatable {
     /// Falls due only within; occurrences outside are left out, not put off.
     public var window: DayWindow?
 
+    /// Occurrences that ``count`` may allow: they are counted out once, from the start.
+    public static let countMax = 100_000
+
     /// A wall-clock time without a zone.
-    public struct LocalDateTime: Sendable, Equatable {
+    public struct LocalDateTime: Sendable, Equatable, Comparable {
         public var year: Int
         public var month: Int
         public var day: Int
@@ -93,6 +96,10 @@ public struct JobSchedule: Sendable, Equatable {
             self.month = month
             self.day = day
             self.time = time
+        }
+
+        public static func < (a: Self, b: Self) -> Bool {
+            (a.year, a.month, a.day, a.time) < (b.year, b.month, b.day, b.time)
         }
     }
 

@@ -20,8 +20,6 @@ public struct Recurrence: Sendable {
     /// One for each time of day: a rule's hours and minutes would be combined each with each.
     private let rules: [Calendar.RecurrenceRule]
 
-    /// Occurrences that a `count` may allow: they are counted out once, from the start.
-    public static let countMax = 100_000
     /// How far ahead an occurrence is looked for: 29 February comes after eight years at the latest.
     private static let horizonSeconds: TimeInterval = 9 * 366 * 86_400
     /// Closed windows that are passed over before the schedule counts as one that never falls due: four years of days.
@@ -58,8 +56,8 @@ public struct Recurrence: Sendable {
         guard (1...10_000).contains(schedule.interval) else {
             throw ScheduleFault("every \(schedule.interval) \(schedule.unit.rawValue)s is not possible, 1 to 10000 is")
         }
-        if let count = schedule.count, !(1...countMax).contains(count) {
-            throw ScheduleFault("its count must be from 1 to \(countMax)")
+        if let count = schedule.count, !(1...JobSchedule.countMax).contains(count) {
+            throw ScheduleFault("its count must be from 1 to \(JobSchedule.countMax)")
         }
         for day in schedule.monthDays where day != -1 && !(1...31).contains(day) {
             throw ScheduleFault("a month has no day \(day); there are 1 to 31, and -1 for the last")

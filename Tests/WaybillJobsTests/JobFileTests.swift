@@ -64,6 +64,7 @@ import WaybillModel
         #expect(subjob.policy == .full && subjob.removal == .keep && subjob.lockBudgetMilliseconds == 20)
         #expect(subjob.priceColumn == "price_cents")
         #expect(subjob.query.line == 27)
+        #expect(!subjob.query.text.contains(";"), "a query becomes a part of larger ones")
     }
 
     @Test func rowsThatHaveExpiredAreLeftOutByTheDayOfTheRun() throws {
@@ -82,7 +83,15 @@ import WaybillModel
             ("every: day", "every: fortnight", 7, "is no recurrence"),
             ("\"05:30\"", "\"25:30\"", 8, "is no time of day"),
             ("between: 08:00-20:00", "between: 08:00", 11, "is no part of a day"),
-            ("max_rows: 1000", "max_rows: many", 15, "must be a number"),
+            ("max_rows: 1000", "max_rows: many", 15, "must be a whole number"),
+            ("max_rows: 1000", "max_rows: 1e30", 15, "must be a whole number"),
+            ("max_removed_percent: none", "max_removed_percent: some", 15, "must be a number"),
+            ("every: 15 minutes", "every: 15 minutes\n      count: 500000", 11, "'count' must be"),
+            (
+                "every: 15 minutes", "every: 15 minutes\n      start: 2026-05-02\n      end: 2026-05-01", 12,
+                "before 'start'"
+            ),
+            ("drop_expired_after_days: 7", "index: [last_day]", 35, "does nothing without"),
             ("key: [promotion_id]", "key: [promo]", 19, "key column promo is not a column"),
             ("price_cents: integer", "price_cents: money", 22, "has no type that we know"),
             ("price: price_cents", "price: note", 25, "must name a column of numbers"),

@@ -134,6 +134,9 @@ public enum JobFile {
         "max_removed_percent", "removed_rows_free", "max_price_change_percent", "max_rows",
     ]
 
+    /// More rows than any store has.
+    private static let rowsMax = 1_000_000_000_000
+
     private static func limits(_ section: Section) -> ChangeLimits {
         var limits = ChangeLimits()
         guard let (node, _) = section.node("limits"),
@@ -150,8 +153,12 @@ public enum JobFile {
         }
         if let value = number("max_removed_percent") { limits.maxRemovedPercent = value }
         if let value = number("max_price_change_percent") { limits.maxPriceChangePercent = value }
-        if let value = number("max_rows") { limits.maxRows = value.map { Int64($0) } }
-        if let value = entries.integer("removed_rows_free", in: 0...1_000_000_000) {
+        if entries.string("max_rows") == "none" {
+            limits.maxRows = nil
+        } else if let value = entries.integer("max_rows", in: 0...rowsMax, or: "'none' for no limit") {
+            limits.maxRows = Int64(value)
+        }
+        if let value = entries.integer("removed_rows_free", in: 0...rowsMax) {
             limits.removedRowsFree = Int64(value)
         }
         return limits

@@ -83,13 +83,21 @@ struct Section {
         }
         // The text of a block begins on the line below its '|'.
         let isBlock = scalar.style == .literal || scalar.style == .folded
-        return SQLText(scalar.string, line: isBlock ? line + 1 : line)
+        return SQLText(withoutEnd(scalar.string), line: isBlock ? line + 1 : line)
     }
 
-    func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
+    /// Without the ';' with which many people end a statement: queries become parts of larger ones.
+    private static func withoutEnd(_ sql: String) -> String {
+        guard let last = sql.lastIndex(where: { !$0.isWhitespace }), sql[last] == ";" else { return sql }
+        return String(sql[..<last])
+    }
+
+    /// - Parameter other: what else may stand there, for the fault.
+    func integer(_ key: String, in range: ClosedRange<Int>, or other: String? = nil) -> Int? {
         guard let text = string(key) else { return nil }
         guard let value = Int(text), range.contains(value) else {
-            fault(key, "'\(key)' must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+            let numbers = "a whole number from \(range.lowerBound) to \(range.upperBound)"
+            fault(key, "'\(key)' must be \(numbers)\(other.map { ", or \($0)" } ?? "")")
             return nil
         }
         return value

@@ -131,6 +131,12 @@ struct SubjobReader {
     }
 
     private func expiry(_ section: Section, _ columns: [ColumnShape]) -> Subjob.Expiry? {
+        guard section.node("drop_expired_after_days") != nil else {
+            if section.node("expires_by") != nil {
+                section.fault("expires_by", "'expires_by' does nothing without 'drop_expired_after_days'")
+            }
+            return nil
+        }
         guard let days = section.integer("drop_expired_after_days", in: 0...36_500) else { return nil }
         let column = section.plainName("expires_by")
         guard let column, columns.contains(where: { $0.name == column && $0.type == .text }) else {

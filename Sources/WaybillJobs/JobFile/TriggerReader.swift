@@ -62,7 +62,10 @@ struct TriggerReader {
         }
         schedule.start = entry.string("start").flatMap { moment($0, "start", entry, timeWithout: (0, 0)) }
         schedule.end = entry.string("end").flatMap { moment($0, "end", entry, timeWithout: (23, 59)) }
-        schedule.count = entry.integer("count", in: 1...1_000_000)
+        schedule.count = entry.integer("count", in: 1...JobSchedule.countMax)
+        if let end = schedule.end, let start = schedule.start, end < start {
+            entry.fault("end", "'end' lies before 'start'")
+        }
         schedule.timeZone = timeZone(entry)
         schedule.window = window(entry, days: unit == .month || unit == .week ? [] : days)
         return schedule
