@@ -144,6 +144,7 @@ public final class Rows {
                 if before?["shapes"] != shapes {
                     // Rows of another shape cannot be compared: stores get the new tables whole.
                     try forgetRows(of: job, in: db)
+                    try forgetFormerOwners(of: job, in: db)
                     floor = version
                 }
                 let isComparable =
@@ -211,6 +212,22 @@ public final class Rows {
         }
         guard let last, last >= head else { return }
         try Lineage.writingHQ(hqPath) { db in _ = try ChangeLog.mark(atLeast: last, in: db) }
+    }
+
+    /// A table may pass from one job to another, be it that the job has got another name. What the job before knew of
+    /// its rows is no longer so, here and at the stores: when it comes back, it starts anew.
+    private func forgetFormerOwners(of job: Job, in db: Database) throws {
+        let tables = Set(job.subjobs.map { $0.table.name.lowercased() })
+        for row in try Row.fetchAll(db, sql: "SELECT job, shapes FROM job WHERE job <> ?", arguments: [job.id.rawValue])
+        {
+            let shapes: String = row["shapes"]
+            let owned = shapes.split(separator: "\n").compactMap { $0.split(separator: "(").first?.lowercased() }
+            guard !tables.isDisjoint(with: owned) else { continue }
+            let former: String = row["job"]
+            for table in ["job", "derivation", "member"] {
+                try db.execute(sql: "DELETE FROM \(table) WHERE job = ?", arguments: [former])
+            }
+        }
     }
 
     func forgetRows(of job: Job, in db: Database) throws {

@@ -67,6 +67,26 @@ import WaybillPlan
         }
     }
 
+    /// A job that gets another name leaves its tables to it, and finds them in the other's hands when it comes back.
+    @Test func aJobWhoseTableWasInTheHandsOfAnotherStartsAnew() throws {
+        let chain = try filledChain()
+        let first = try chain.rows.derive(LittleChain.job())
+        var other = LittleChain.job()
+        other.id = try #require(JobID("other"))
+        for index in other.subjobs.indices { other.subjobs[index].query.text += " WHERE false" }
+        #expect(try chain.rows.derive(other).rowsWorkedOut == 0)
+        let back = try chain.rows.derive(LittleChain.job())
+        #expect(back.token != first.token)
+        let package = try #require(try plan(chain, from: first, to: back).packages.first)
+        #expect(package.kind == .full, "the store has the other's rows")
+        #expect(try chain.fill(package, at: back).written == chain.truth(for: store))
+        let again = Base(version: back.version.number, token: back.token)
+        let none = try chain.rows.plan(
+            LittleChain.job(), at: try chain.rows.derive(LittleChain.job()),
+            for: [PlanTarget(store: store, base: again)])
+        #expect(none.noData == [store])
+    }
+
     @Test func anOldCopyOfTheRowsGoesOnAboveEveryEpochThatSessionsUsed() throws {
         let chain = try filledChain()
         #expect(try chain.rows.derive(LittleChain.job()).version.epoch == 1)
