@@ -80,18 +80,24 @@ public struct JobClock: Sendable {
 
     private mutating func take(_ list: [Job], now: Timestamp, _ effects: inout [JobEffect]) {
         var before = entries
+        // What is there when a hub starts for the first time is no change to anything.
+        let isFirst = before.isEmpty && absent.isEmpty
         entries = [:]
         jobs = list.map(\.id)
-        // At a hub's very first start nobody waits for anything; later, a job that appears has been put there.
-        let canBeAdded = hasCatalogue || !absent.isEmpty
         for job in list {
             let schedules = "\(job.triggers.schedules)"
             let known = before[job.id]?.memory ?? absent[job.id]
-            // What is in HQ's tables is news to the stores when an online job is new.
-            let isAdded = known == nil && canBeAdded && job.triggers.online != nil
+            // Of an online job that is new nothing has been sent: also to a hub that dies before it has run.
+            let isNews = known == nil && !isFirst && job.triggers.online != nil
             var memory =
-                known ?? JobMemory(job: job.id, handledUpTo: now, schedules: schedules, seen: isAdded ? 0 : head)
-            if isAdded { for table in job.triggers.online?.tables ?? job.inputs { tables[table] = max(1, head) } }
+                known ?? JobMemory(job: job.id, handledUpTo: now, schedules: schedules, seen: isNews ? 0 : head)
+            if isNews { for table in job.triggers.online?.tables ?? job.inputs { tables[table] = max(1, head) } }
+            // Another definition may find something; whether it is another is not known to a hub that starts.
+            if memory.isAsleep, before[job.id]?.job != job {
+                memory.isAsleep = false
+                memory.idleRuns = 0
+                memory.handledUpTo = max(memory.handledUpTo, now)
+            }
             // Due times of another schedule, or of days when the job was not there, were not missed.
             if memory.schedules != schedules || (hasCatalogue && before[job.id] == nil) {
                 memory.handledUpTo = max(memory.handledUpTo, now)
@@ -105,7 +111,8 @@ public struct JobClock: Sendable {
                     effects.append(.log("job \(job.id): its schedule: \(error); it is left out", isProblem: true))
                 }
             }
-            var entry = Entry(job: job, memory: memory, recurrences: recurrences, burst: before[job.id]?.burst)
+            let burst = before[job.id]?.burst ?? (isNews ? (now, now) : nil)
+            var entry = Entry(job: job, memory: memory, recurrences: recurrences, burst: burst)
             entry.findDue()
             entries[job.id] = entry
             absent[job.id] = nil

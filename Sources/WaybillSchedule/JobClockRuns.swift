@@ -160,7 +160,9 @@ extension JobClock {
         } else if run.cause == .schedule {
             entry.memory.idleRuns += 1
             let limit = entry.job.runPolicy.sleepAfter
-            if limit > 0, entry.memory.idleRuns >= limit, newest(of: entry.job.inputs) <= entry.memory.seen {
+            // Where rows expire, the day changes what stores must have, and no table does.
+            let isByDay = entry.job.subjobs.contains { $0.expiry != nil }
+            if limit > 0, !isByDay, entry.memory.idleRuns >= limit, newest(of: entry.job.inputs) <= entry.memory.seen {
                 entry.memory.isAsleep = true
                 let times = "\(entry.memory.idleRuns) scheduled runs in a row"
                 effects.append(

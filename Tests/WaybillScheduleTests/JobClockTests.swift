@@ -150,7 +150,6 @@ import WaybillModel
             office.end(prices, .nothing)
         }
         for _ in 1...5 { office.wait(60 * minute) }
-        office.restart()
         #expect(office.starts.count == 3)
         #expect(office.clock.status(of: prices)?.state == .asleep)
         office.change("something_else")
@@ -167,6 +166,45 @@ import WaybillModel
         }
         office.wait(60 * minute)
         #expect(office.starts.count == 7, "it begins to count anew")
+    }
+
+    /// Whether its definition is another now, nobody has written down.
+    @Test func aJobThatSleepsIsWokenByAnotherDefinitionAndByAHubThatStarts() {
+        var office = Office(job("prices", hourly, policy: RunPolicy(sleepAfter: 1)))
+        func sleep() {
+            office.wait(60 * minute)
+            office.end(prices, .nothing)
+            #expect(office.clock.status(of: prices)?.state == .asleep)
+        }
+        sleep()
+        office.step(.catalogue([job("prices", hourly, policy: RunPolicy(sleepAfter: 1))]))
+        #expect(office.clock.status(of: prices)?.state == .asleep, "it is the same")
+        office.step(.catalogue([job("prices", reads: ["price", "rate"], hourly, policy: RunPolicy(sleepAfter: 1))]))
+        #expect(office.clock.status(of: prices)?.state == .idle)
+        #expect(office.starts.count == 1, "it has missed nothing")
+        sleep()
+        office.restart()
+        #expect(office.clock.status(of: prices)?.state == .idle)
+        sleep()
+        #expect(office.starts.count == 3)
+    }
+
+    /// The day changes what stores must have, and no table does.
+    @Test func aJobWhoseRowsExpireNeverSleeps() {
+        var dated = job("prices", hourly, policy: RunPolicy(sleepAfter: 1))
+        dated.subjobs = [
+            Subjob(
+                table: TableShape(
+                    name: "offer", columns: [ColumnShape("id", .text), ColumnShape("last_day", .text)], key: ["id"]),
+                query: "SELECT id, last_day FROM price", stores: .everyStore,
+                expiry: Subjob.Expiry(column: "last_day", afterDays: 7))
+        ]
+        var office = Office(dated)
+        for _ in 1...3 {
+            office.wait(60 * minute)
+            office.end(prices, .nothing)
+        }
+        #expect(office.starts.count == 3)
     }
 
     @Test func aChangeDuringTheLastIdleRunKeepsTheJobAwake() {
@@ -412,22 +450,23 @@ import WaybillModel
         office.wait(minute)
         office.end(prices)
         office.wait(minute)
-        #expect(office.starts.map(\.job) == [prices, modes], "prices has not sent that change; modes is new")
+        #expect(office.causes(prices) == [.online], "it has not sent that change")
     }
 
-    @Test func anOnlineJobThatIsAddedRunsOnceByItselfAlsoWhenTheHubDiesBefore() {
+    @Test func anOnlineJobThatIsNewRunsOnceForWhatIsThereAlready() {
         var office = Office(job("prices", online))
         office.wait(minute)
-        #expect(office.starts.isEmpty, "at the very first start nobody waits for anything")
-        office.step(.catalogue([job("prices", online), job("modes", online)]))
-        #expect(office.starts.isEmpty)
-        office.restart(jobs: [job("prices", online), job("modes", online)])
+        #expect(office.starts.isEmpty, "everything is new to a hub that starts for the first time")
+        let more = [job("prices", online), job("modes", online), job("sizes")]
+        office.step(.catalogue(more))
+        // Dies before it has run.
+        office.restart(jobs: more)
         office.step(.changed(["price": office.head], head: office.head))
         office.wait(minute)
-        #expect(office.starts.map(\.job) == [modes])
+        #expect(office.starts.map(\.job) == [modes], "nobody has asked for sizes, and prices was there")
         office.end(modes)
         office.restart()
         office.wait(minute)
-        #expect(office.starts.map(\.job) == [modes])
+        #expect(office.starts.count == 1)
     }
 }
