@@ -85,34 +85,14 @@ public final class Rows {
     ///
     /// - Throws: ``WaybillJobs/JobFaults`` when the queries do not fit HQ's tables.
     func reads(of job: Job) throws -> JobReads {
-        let definition = RowsSchema.queriesText(job) + "\n;\n" + RowsSchema.shapesText(job)
+        let captured = job.inputs + (job.triggers.online?.tables ?? [])
+        let definition = "\(RowsSchema.queriesText(job))\n;\n\(RowsSchema.shapesText(job))\n;\n\(captured)"
         let schema = try queue.read { try Int64.fetchOne($0, sql: "PRAGMA hq.schema_version") ?? 0 }
         if let known = analyses[job.id], known.definition == definition, known.schema == schema { return known.reads }
-        let reads = try JobAnalysis.reads(of: job, hqPath: hqPath)
-        try Rows.capture(reads, hqPath: hqPath)
+        let reads = try Rows.capture(job, hqPath: hqPath)
         let now = try queue.read { try Int64.fetchOne($0, sql: "PRAGMA hq.schema_version") ?? 0 }
         analyses[job.id] = Analysis(definition: definition, schema: now, reads: reads)
         return reads
-    }
-
-    /// Has HQ note the changes of the tables that a job reads, from now on.
-    private static func capture(_ reads: JobReads, hqPath: String) throws {
-        let hq = try OpenDatabase.queue(at: hqPath, label: "hq", isReadOnly: true)
-        let missing = try hq.read { db in try reads.inputs.filter { try !HQSchema.isCaptured($0, in: db) } }
-        try hq.close()
-        guard !missing.isEmpty else { return }
-        try Lineage.writingHQ(hqPath) { db in
-            for table in missing.sorted() { try HQSchema.capture(table, key: reads.shapes[table]?.key ?? [], in: db) }
-        }
-    }
-
-    /// Finds what a job reads, and has HQ note its changes.
-    ///
-    /// - Throws: ``WaybillJobs/JobFaults`` when the queries do not fit HQ's tables.
-    public static func captureInputs(of job: Job, hqPath: String) throws -> Set<String> {
-        let reads = try JobAnalysis.reads(of: job, hqPath: hqPath)
-        try capture(reads, hqPath: hqPath)
-        return reads.inputs
     }
 
     /// Ends the use of the file.
@@ -131,7 +111,7 @@ public final class Rows {
         if let current = try unchangedDerivation(of: job, reads) { return current }
 
         let shapes = RowsSchema.shapesText(job)
-        let queries = RowsSchema.queriesText(job)
+        let queries = RowsSchema.queriesText(job, reads)
         let token = Int64(truncatingIfNeeded: random())
         try raiseHeadAboveLastDerivation(of: job)
         let derivation = try queue.writeWithoutTransaction { db in
@@ -190,7 +170,7 @@ public final class Rows {
             let epoch = Int64(try Lineage.value("epoch", in: db) ?? "1") ?? 1
             let version: Int64 = row["version"]
             guard row["epoch"] == epoch, row["shapes"] == RowsSchema.shapesText(job),
-                row["queries"] == RowsSchema.queriesText(job)
+                row["queries"] == RowsSchema.queriesText(job, reads)
             else { return nil }
             let seen = try unchangedTo(job.id, since: version, token: row["token"], in: db)
             // A log that was shortened beyond what has been looked at says nothing: the rows are compared instead.

@@ -121,7 +121,15 @@ enum RowsSchema {
         }.joined(separator: "\n")
     }
 
-    /// All queries of a job: when they change, the job is derived anew although no HQ row has changed.
+    /// All queries of a job with the views they read, and the columns of what it remembers: when any of it changes, the
+    /// job is derived anew although no HQ row has changed.
+    static func queriesText(_ job: Job, _ reads: JobReads) -> String {
+        let views = reads.views.sorted { $0.key < $1.key }.map(\.value)
+        let remembered = job.remembered.map { name in "\(name)(\(reads.shapes[name]?.columns ?? []))" }
+        return ([queriesText(job)] + views + remembered).joined(separator: "\n;\n")
+    }
+
+    /// What the job itself says of that.
     static func queriesText(_ job: Job) -> String {
         var texts = job.prepare.flatMap(\.statements) + job.subjobs.flatMap { [$0.rows, $0.members] }
         for slice in job.slices {
@@ -129,6 +137,6 @@ enum RowsSchema {
             texts += slice.touched.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value.text] }
         }
         texts += job.subjobs.map { "\($0.slice?.slice ?? "") \($0.slice?.column ?? "")" }
-        return (texts + job.remembered).joined(separator: "\n;\n")
+        return texts.joined(separator: "\n;\n")
     }
 }

@@ -52,6 +52,14 @@ import WaybillPlan
             ("FROM item", "FROM item; DROP TABLE item", 9, "one query", nil),
             ("    value,\n", "    random() AS value,\n", 9, "random()", nil),
             ("    value,\n", "    date('now') AS value,\n", 9, "reads the clock", nil),
+            ("    value,\n", "    date() AS value,\n", 9, "reads the clock (date())", nil),
+            ("    value,\n", "    strftime('%Y') AS value,\n", 9, "reads the clock (strftime('%Y'))", nil),
+            ("    value,\n", "    \"valu\" AS value,\n", 11, "no such column: valu", "did you mean 'value'?"),
+            (
+                "    stores:", "    where: valu > 0\n    stores:", 14, "'where' of table thing: no such column: valu",
+                nil
+            ),
+            ("subjobs:", "triggers: {online: {watch: [Item]}}\nsubjobs:", 0, "no table 'Item'", "did you mean 'item'?"),
         ] as [(String, String, Int, String, String?)])
     func aQueryThatDoesNotFitIsToldAtItsLine(
         right: String, wrong: String, line: Int, words: String, hint: String?
@@ -116,6 +124,49 @@ import WaybillPlan
         _ = try chain.rows.derive(job)
         try chain.sql("INSERT INTO item VALUES ('e', 'x', 1)")
         #expect(try chain.rows.derive(job).hasChanges)
+    }
+
+    @Test func aViewThatReadsTheClockOrSaysSomethingElseNowIsNoticed() throws {
+        let chain = try LittleChain()
+        try chain.sql(
+            """
+            CREATE VIEW shown AS SELECT * FROM item WHERE value > 1;
+            CREATE VIEW outer_shown AS SELECT * FROM shown;
+            INSERT INTO seen VALUES ('A', 'x'); INSERT INTO item VALUES ('e', 'x', 1);
+            """)
+        let edit = ("FROM item", "FROM outer_shown")
+        let job = try JobFile.read(JobCheckTests.text.replacing(edit.0, with: edit.1), file: "items.yaml")
+        let first = try chain.rows.derive(job)
+        #expect(first.rowsWorkedOut == 0)
+        try chain.sql("DROP VIEW shown; CREATE VIEW shown AS SELECT * FROM item WHERE value > 0")
+        let second = try chain.rows.derive(job)
+        #expect(second.hasChanges && second.version > first.version)
+        #expect(try chain.rows.derive(job).token == second.token)
+        try chain.sql("DROP VIEW shown; CREATE VIEW shown AS SELECT * FROM item WHERE date() > '2026-01-01'")
+        #expect(
+            try faults(edit, on: chain).map(\.message) == ["rows of table thing reads the clock (date() in view shown)"]
+        )
+    }
+
+    @Test func aTableThatAJobRemembersMayGetAnotherColumn() throws {
+        let chain = try LittleChain()
+        try chain.sql("INSERT INTO seen VALUES ('A', 'x'); INSERT INTO item VALUES ('e', 'x', 1)")
+        let slices = """
+            remember: [item]
+            slices:
+              item:
+                touched:
+                  item: SELECT item_id FROM changed_item
+            subjobs:
+            """
+        let text = JobCheckTests.text.replacing("subjobs:", with: slices).replacing(
+            "    stores:", with: "    slice: {item: item_id}\n    stores:")
+        let job = try JobFile.read(text, file: "items.yaml")
+        _ = try chain.rows.derive(job)
+        try chain.sql("ALTER TABLE item ADD COLUMN note TEXT; UPDATE item SET value = 2")
+        #expect(try chain.rows.derive(job).hasChanges)
+        try chain.sql("UPDATE item SET value = 3")
+        #expect(try chain.rows.derive(job).rowsWorkedOut == 1)
     }
 
     @Test func aTrialTellsRowsAndStoresAndKeepsNothing() throws {

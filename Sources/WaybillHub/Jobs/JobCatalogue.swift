@@ -1,11 +1,13 @@
 import Foundation
+import GRDB
 import Synchronization
 import WaybillDatabase
 import WaybillJobs
 import WaybillModel
 import WaybillPlan
 
-/// The jobs of a hub, read again when a file in `HOME/jobs` has changed. For any of our own threads.
+/// The jobs of a hub, read again when a file in `HOME/jobs` or the schema of HQ's database has changed: then views may
+/// say something else, and tables may have been made anew, whose changes nobody notes yet. For any of our own threads.
 final class JobCatalogue: Sendable {
     /// Files in the folder: more is no folder of jobs.
     static let filesMax = 1000
@@ -17,8 +19,17 @@ final class JobCatalogue: Sendable {
 
     private struct State {
         var set: JobSet
-        var stamps: [String: Stamp]
+        var stamps: Stamps
+        /// false when HQ's database was locked, so that something about a job could not be found out.
+        var isComplete: Bool
         var observers: [@Sendable (JobSet) -> Void] = []
+    }
+
+    /// What tells whether anything has changed since a look.
+    private struct Stamps: Equatable {
+        var files: [String: Stamp]
+        /// SQLite's count of changes to the schema; nil when it could not be read.
+        var schema: Int64?
     }
 
     /// Tells a changed file without reading it.
@@ -33,26 +44,29 @@ final class JobCatalogue: Sendable {
     init(folder: String, hqPath: String) throws {
         self.folder = folder
         self.hqPath = hqPath
-        let stamps = try JobCatalogue.stamps(folder)
-        state = Mutex(State(set: try JobCatalogue.read(folder, stamps, hqPath), stamps: stamps))
+        let stamps = Stamps(files: try JobCatalogue.stamps(folder), schema: JobCatalogue.schema(hqPath))
+        let (set, isComplete) = try JobCatalogue.read(folder, stamps, hqPath)
+        state = Mutex(State(set: set, stamps: stamps, isComplete: isComplete))
     }
 
     /// The jobs as their files now say. When the folder cannot be read, those of before.
     var current: JobSet {
         // One looks at a time; nobody who asks for what is known waits for the disk or for HQ's database.
         looking.withLock { _ in
-            let before = state.withLock { ($0.set, $0.stamps) }
-            guard let stamps = try? JobCatalogue.stamps(folder),
-                // A job whose queries did not fit HQ's tables is looked at again: they may be there by now.
-                stamps != before.1 || before.0.jobs.contains(where: { $0.inputs.isEmpty }),
-                let set = try? JobCatalogue.read(folder, stamps, hqPath)
-            else { return before.0 }
-            guard set != before.0 || stamps != before.1 else { return set }
+            let before = state.withLock { $0 }
+            // The schema before the files: what changes while they are read is seen the next time.
+            let schema = JobCatalogue.schema(hqPath)
+            guard let files = try? JobCatalogue.stamps(folder), case let stamps = Stamps(files: files, schema: schema),
+                stamps != before.stamps || !before.isComplete,
+                let (set, isComplete) = try? JobCatalogue.read(folder, stamps, hqPath)
+            else { return before.set }
             let observers = state.withLock { state in
                 state.set = set
                 state.stamps = stamps
+                state.isComplete = isComplete
                 return state.observers
             }
+            guard set != before.set else { return set }
             for observer in observers { observer(set) }
             return set
         }
@@ -79,14 +93,34 @@ final class JobCatalogue: Sendable {
         return stamps
     }
 
-    private static func read(_ folder: String, _ stamps: [String: Stamp], _ hqPath: String) throws -> JobSet {
-        let files = try stamps.keys.sorted().map { name in
-            (name: name, text: try text(of: folder + "/" + name, bytes: stamps[name]?.bytes ?? 0))
+    private static func read(
+        _ folder: String, _ stamps: Stamps, _ hqPath: String
+    ) throws -> (set: JobSet, isComplete: Bool) {
+        let files = try stamps.files.keys.sorted().map { name in
+            (name: name, text: try text(of: folder + "/" + name, bytes: stamps.files[name]?.bytes ?? 0))
         }
         var set = JobSet(files: files)
-        // Whatever stands in the way is told by the job list, and by the job's next run.
-        set.findInputs { try? Rows.captureInputs(of: $0, hqPath: hqPath) }
-        return set
+        var isComplete = true
+        set.findInputs { job in
+            do {
+                return try Rows.capture(job, hqPath: hqPath, busyMilliseconds: 200).inputs
+            } catch is JobFaults {
+                // Its queries do not fit HQ's tables; nothing but another schema or another file helps.
+                return nil
+            } catch {
+                isComplete = false
+                return nil
+            }
+        }
+        return (set, isComplete)
+    }
+
+    private static func schema(_ hqPath: String) -> Int64? {
+        guard
+            let queue = try? OpenDatabase.queue(at: hqPath, label: "hq-schema", busyMilliseconds: 50, isReadOnly: true)
+        else { return nil }
+        defer { try? queue.close() }
+        return try? queue.read { try Int64.fetchOne($0, sql: "PRAGMA schema_version") }
     }
 
     private static func text(of path: String, bytes: Int64) throws -> String {

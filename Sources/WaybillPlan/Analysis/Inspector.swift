@@ -70,6 +70,8 @@ final class Inspector {
             throw Fault(message: "SQLite cannot be opened")
         }
         connection = handle
+        // A mistyped name in double quotes is a fault, not a text; as on the connection that runs the queries.
+        _disableDoubleQuotedStringLiterals(handle)
         sqlite3_busy_timeout(handle, Int32(OpenDatabase.busyMilliseconds))
         try run("ATTACH DATABASE '\(Rows.readOnlyURI(hqPath).replacing("'", with: "''"))' AS hq")
         watch()
@@ -117,8 +119,12 @@ final class Inspector {
             columns: columns, hqTables: reads.hqTables, temporary: reads.temporary, parameters: parameters)
     }
 
-    /// Names and key of one of HQ's tables; nil when there is no such table. A key is in its own order.
+    /// Names and key of one of HQ's tables; nil when no table is spelled like that: the change log tells names apart by
+    /// their letters, where SQL does not mind capitals. A key is in its own order.
     func table(_ name: String) throws -> (columns: [String], key: [String])? {
+        guard try exists("SELECT 1 FROM hq.sqlite_schema WHERE type IN ('table', 'view') AND name = ?", name) else {
+            return nil
+        }
         var statement: OpaquePointer?
         defer { sqlite3_finalize(statement) }
         sqlite3_set_authorizer(connection, nil, nil)
@@ -150,6 +156,25 @@ final class Inspector {
             if let text = sqlite3_column_text(statement, 0) { names.append(String(cString: text)) }
         }
         return names.filter { !$0.hasPrefix("_waybill") && !$0.hasPrefix("sqlite_") }
+    }
+
+    /// The SQL of those of these names that are views.
+    func views(_ names: Set<String>) throws -> [String: String] {
+        guard !names.isEmpty else { return [:] }
+        sqlite3_set_authorizer(connection, nil, nil)
+        defer { watch() }
+        var statement: OpaquePointer?
+        defer { sqlite3_finalize(statement) }
+        let sql = "SELECT name, sql FROM hq.sqlite_schema WHERE type = 'view'"
+        guard sqlite3_prepare_v2(connection, sql, -1, &statement, nil) == SQLITE_OK else { throw fault() }
+        var views: [String: String] = [:]
+        while sqlite3_step(statement) == SQLITE_ROW {
+            let name = sqlite3_column_text(statement, 0).map { String(cString: $0) } ?? ""
+            if names.contains(name) {
+                views[name] = sqlite3_column_text(statement, 1).map { String(cString: $0) } ?? ""
+            }
+        }
+        return views
     }
 
     func isView(_ name: String) throws -> Bool {

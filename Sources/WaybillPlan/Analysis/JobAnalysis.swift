@@ -51,21 +51,34 @@ struct JobAnalysis {
                 hint: "write hq.\(hidden) AS \(hidden)")
             return nil
         }
-        let lower = sql.text.lowercased()
-        if lower.contains("'now'") {
-            fault(
-                sql.line, "\(place) reads the clock ('now')",
-                hint: "what stores hold must depend on HQ's tables alone; see drop_expired_after_days")
-            return nil
-        }
         do {
-            return try inspector.inspect(sql.text)
+            let query = try inspector.inspect(sql.text)
+            if let reader = try clockReader(sql.text, query) {
+                fault(
+                    sql.line, "\(place) reads the clock (\(reader))",
+                    hint: "what stores hold must depend on HQ's tables alone; see drop_expired_after_days")
+                return nil
+            }
+            return query
         } catch let found as Inspector.Fault {
             let before = sql.text.utf8.prefix(found.offset ?? offset(of: found, in: sql.text))
             let line = sql.line + before.count { $0 == UInt8(ascii: "\n") }
             fault(sql.line > 0 ? line : 0, "\(place): \(found.message)", hint: try hint(found.message))
             return nil
         }
+    }
+
+    /// What in a text, or in a view that it reads, asks for the time of day: SQLite tells which functions a query calls,
+    /// and not whether they are asked about today.
+    private func clockReader(_ text: String, _ query: Inspector.Query) throws -> String? {
+        let views = try inspector.views(query.hqTables).sorted { $0.key < $1.key }
+        for (view, text) in [("", text)] + views.map({ ($0.key, $0.value) }) {
+            let pattern =
+                #"(?i)'now'|\b(date|time|datetime|julianday|unixepoch)\s*\(\s*\)|\bstrftime\s*\(\s*'[^']*'\s*\)"#
+            guard let found = text.range(of: pattern, options: .regularExpression) else { continue }
+            return text[found] + (view.isEmpty ? "" : " in view \(view)")
+        }
+        return nil
     }
 
     /// An HQ table that a text names plainly although a table of `rows.db` has the same name.
@@ -190,7 +203,9 @@ struct JobAnalysis {
             }
             // The filter shows only in the whole statement.
             if isWhole, let filter = subjob.filter {
-                let whole = SQLText(subjob.rows, line: filter.line)
+                let before = subjob.rows.range(of: filter.text, options: .backwards)?.lowerBound
+                let lines = subjob.rows[..<(before ?? subjob.rows.startIndex)].count { $0 == "\n" }
+                let whole = SQLText(subjob.rows, line: filter.line > 0 ? filter.line - lines : 0)
                 if let query = try inspect(whole, "'where' of table \(name)") { reads.rows[name] = direct(query) }
             } else {
                 reads.rows[name] = direct(query)
@@ -241,6 +256,8 @@ struct JobAnalysis {
     // MARK: together
 
     private mutating func findShapes() throws {
+        try findWatched()
+        reads.views = try inspector.views(reads.named)
         for name in reads.named.union(job.inputs) where reads.shapes[name] == nil {
             guard try !inspector.isView(name), let table = try inspector.table(name) else { continue }
             reads.shapes[name] = JobReads.Shape(
@@ -257,6 +274,25 @@ struct JobAnalysis {
         for name in job.inputs where try inspector.table(name) == nil {
             let near = nearestName(to: name, among: try inspector.tableNames()).map { "did you mean '\($0)'?" }
             fault(0, "HQ has no table '\(name)', which 'inputs' names", hint: near)
+        }
+    }
+
+    /// Tables whose changes start the job need not be read by it: one may be written when all others are complete.
+    private mutating func findWatched() throws {
+        for name in job.triggers.online?.tables ?? [] {
+            if try inspector.isView(name) {
+                fault(0, "'watch' names \(name), which is a view", hint: "name the tables that it reads")
+                continue
+            }
+            guard let table = try inspector.table(name) else {
+                let near = nearestName(to: name, among: try inspector.tableNames()).map { "did you mean '\($0)'?" }
+                fault(0, "HQ has no table '\(name)', which 'watch' names", hint: near)
+                continue
+            }
+            reads.triggering.insert(name)
+            if reads.shapes[name] == nil {
+                reads.shapes[name] = JobReads.Shape(columns: table.columns, key: table.key)
+            }
         }
     }
 

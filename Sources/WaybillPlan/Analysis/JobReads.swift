@@ -48,6 +48,15 @@ public struct JobReads: Sendable, Equatable {
     /// Tables whose changes slices are about, and those whose rows are remembered.
     var watchedTables: Set<String> = []
 
+    /// HQ tables whose changes start the job, whether or not it reads them.
+    var triggering: Set<String> = []
+
+    /// Tables whose changes HQ must note for the job.
+    var captured: Set<String> { inputs.union(triggering) }
+
+    /// The views that queries read, with their SQL: what they say is a part of the job's definition.
+    var views: [String: String] = [:]
+
     /// As ``inputs``, with views, which change only when a table behind them does.
     var named: Set<String> {
         var inputs: Set<String> = []

@@ -31,7 +31,7 @@ extension Rows {
                 var spans = isSameShape ? try reader.spans() : [:]
                 var next: [[DatabaseValue]: RowSpan] = [:]
                 if isStale {
-                    let since = try isHistoryBroken ? nil : comparableVersion(job, last, in: db)
+                    let since = try isHistoryBroken ? nil : comparableVersion(job, reads, last, in: db)
                     findings.nextFault = try trialRun(job, reads, last: last, since: since, in: db)
                     next = findings.nextFault == nil ? try reader.spans().compactMapValues(\.current) : [:]
                 } else {
@@ -58,10 +58,12 @@ extension Rows {
     }
 
     /// The version from which a run can go on; nil when it has to work out everything.
-    private func comparableVersion(_ job: Job, _ last: Row?, in db: Database) throws -> Int64? {
+    private func comparableVersion(
+        _ job: Job, _ reads: JobReads, _ last: Row?, in db: Database
+    ) throws -> Int64? {
         let epoch = Int64(try Lineage.value("epoch", in: db) ?? "1") ?? 1
-        guard let last, last["shapes"] == RowsSchema.shapesText(job), last["queries"] == RowsSchema.queriesText(job),
-            last["epoch"] == epoch
+        guard let last, last["shapes"] == RowsSchema.shapesText(job),
+            last["queries"] == RowsSchema.queriesText(job, reads), last["epoch"] == epoch
         else { return nil }
         return try unchangedTo(job.id, since: last["version"], token: last["token"], in: db)
     }
