@@ -111,7 +111,9 @@ public struct JobClock: Sendable {
                     effects.append(.log("job \(job.id): its schedule: \(error); it is left out", isProblem: true))
                 }
             }
-            let burst = before[job.id]?.burst ?? (isNews ? (now, now) : nil)
+            var burst = before[job.id]?.burst
+            // Without inputs its queries do not fit HQ's tables; once they do, it is looked at again.
+            if burst == nil, memory.seen == 0, job.triggers.online != nil, !job.inputs.isEmpty { burst = (now, now) }
             var entry = Entry(job: job, memory: memory, recurrences: recurrences, burst: burst)
             entry.findDue()
             entries[job.id] = entry

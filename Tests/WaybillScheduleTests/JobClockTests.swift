@@ -469,4 +469,14 @@ import WaybillModel
         office.wait(minute)
         #expect(office.starts.count == 1)
     }
+
+    @Test func anOnlineJobThatIsNewWaitsUntilItsQueriesFitTheTables() {
+        var office = Office(job("prices"))
+        office.step(.catalogue([job("prices"), job("modes", reads: [], online)]))
+        office.wait(minute)
+        #expect(office.starts.isEmpty)
+        office.step(.catalogue([job("prices"), job("modes", online)]))
+        office.wait(200)
+        #expect(office.causes(modes) == [.online])
+    }
 }
