@@ -13,14 +13,20 @@ public struct Derivation: Sendable, Equatable {
     public var token: Int64
     /// Whether this call found any difference to the derivation before.
     public var hasChanges: Bool
+    /// The token of the derivation before, when this one has the very same rows for the same stores: who lacked nothing
+    /// then lacks nothing now. nil when anything differs, or when the two cannot be compared.
+    public var sameRowsAs: Int64?
     /// Rows that the job's queries gave in this call: what it cost. 0 when nothing had to be worked out.
     public var rowsWorkedOut: Int
 
-    public init(job: JobID, version: Version, token: Int64, hasChanges: Bool, rowsWorkedOut: Int = 0) {
+    public init(
+        job: JobID, version: Version, token: Int64, hasChanges: Bool, sameRowsAs: Int64? = nil, rowsWorkedOut: Int = 0
+    ) {
         self.job = job
         self.version = version
         self.token = token
         self.hasChanges = hasChanges
+        self.sameRowsAs = sameRowsAs
         self.rowsWorkedOut = rowsWorkedOut
     }
 }
@@ -146,9 +152,11 @@ public final class Rows {
                     sql: "INSERT INTO derivation (job, token, epoch, version) VALUES (?, ?, ?, ?)",
                     arguments: [job.id.rawValue, token, epoch, version])
                 try Lineage.set("lineage", String(token), in: db)
+                let isSame = !done.hasChanges && before?["shapes"] == shapes && before?["epoch"] == epoch
                 result = Derivation(
                     job: job.id, version: Version(epoch: epoch, number: version), token: token,
-                    hasChanges: done.hasChanges, rowsWorkedOut: done.rowsWorkedOut)
+                    hasChanges: done.hasChanges, sameRowsAs: isSame ? before?["token"] : nil,
+                    rowsWorkedOut: done.rowsWorkedOut)
                 return .commit
             }
             return result

@@ -31,6 +31,27 @@ import WaybillPlan
         #expect(try chain.rows.derive(LittleChain.job()).token == first.token)
     }
 
+    @Test func aChangeThatMakesNoOtherRowsIsToldApartFromOneThatDoes() throws {
+        let chain = try filledChain()
+        let first = try chain.rows.derive(LittleChain.job())
+        #expect(first.sameRowsAs == nil)
+        // Written, with the value that stood there.
+        try chain.sql("UPDATE item SET value = 1")
+        let second = try chain.rows.derive(LittleChain.job())
+        #expect(second.token != first.token)
+        #expect(second.sameRowsAs == first.token)
+        #expect(try plan(chain, from: first, to: second).packages.isEmpty)
+        // No row has changed, yet another store sees some.
+        try chain.sql("INSERT INTO seen VALUES ('B', 'x')")
+        #expect(try chain.rows.derive(LittleChain.job()).sameRowsAs == nil)
+        try chain.sql("UPDATE item SET value = 2")
+        #expect(try chain.rows.derive(LittleChain.job()).sameRowsAs == nil)
+        // Of another epoch: what was said of the history before does not count.
+        try chain.sql("UPDATE item SET value = 2")
+        try chain.reopenRows(minimumEpoch: 5)
+        #expect(try chain.rows.derive(LittleChain.job()).sameRowsAs == nil)
+    }
+
     @Test func aRestoredHeadquartersBeginsAnEpochAndStoresStillGetDeltas() throws {
         let chain = try filledChain()
         let copy = chain.folder + "/backup.db"

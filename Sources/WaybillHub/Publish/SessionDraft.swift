@@ -44,6 +44,10 @@ extension SessionBuilder {
     /// - Parameter asksStores: even when nothing can have changed for any of them.
     func draft(_ job: Job, _ request: SessionRequest, asksStores: Bool = false) throws -> SessionDraft {
         let derivation = try rows.derive(job)
+        // HQ's tables have changed, what the job makes of them has not: stores that were served then are so now.
+        if let before = derivation.sameRowsAs, settled[job.id]?.token == before {
+            settled[job.id]?.token = derivation.token
+        }
         let isForAll = !request.isFull && request.stores == nil
         let generation = try operations.read { try Reach.generation(in: $0) }
         if isForAll, !asksStores, try isSettled(derivation, generation) {
