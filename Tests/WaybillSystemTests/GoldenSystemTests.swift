@@ -17,6 +17,8 @@ struct GoldenSet {
     static let own = GoldenSet(name: "tpcds-sf0.01", folder: packageRoot + "/Tests/Fixtures/tpcds-sf0.01")
     /// Lies beside the checkout, or not.
     static let documents = GoldenSet(name: "doc-examples", folder: packageRoot + "/../shared/data/golden/doc-examples")
+    /// 53 stores in 21 countries, names with accents.
+    static let northwind = GoldenSet(name: "northwind", folder: packageRoot + "/../shared/data/golden/northwind")
 }
 
 extension SystemTests {
@@ -26,6 +28,9 @@ extension SystemTests {
 
         @Test(.enabled(if: GoldenSet.documents.isPresent, "skipped: doc-examples does not lie beside the checkout"))
         func theDocumentsExamplesComeOutToo() async throws { try await deliver(.documents) }
+
+        @Test(.enabled(if: GoldenSet.northwind.isPresent, "skipped: northwind does not lie beside the checkout"))
+        func fiftyThreeStoresHaveTheirRowsAfterOnePublish() async throws { try await deliver(.northwind) }
 
         private func deliver(_ set: GoldenSet) async throws {
             try await World.with { world in
