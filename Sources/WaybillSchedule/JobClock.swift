@@ -91,7 +91,6 @@ public struct JobClock: Sendable {
             let isNews = known == nil && !isFirst && job.triggers.online != nil
             var memory =
                 known ?? JobMemory(job: job.id, handledUpTo: now, schedules: schedules, seen: isNews ? 0 : head)
-            if isNews { for table in job.triggers.online?.tables ?? job.inputs { tables[table] = max(1, head) } }
             // Another definition may find something; whether it is another is not known to a hub that starts.
             if memory.isAsleep, before[job.id]?.job != job {
                 memory.isAsleep = false

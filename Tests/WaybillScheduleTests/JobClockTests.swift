@@ -472,7 +472,8 @@ import WaybillModel
 
     @Test func anOnlineJobThatIsNewWaitsUntilItsQueriesFitTheTables() {
         var office = Office(job("prices"))
-        office.step(.catalogue([job("prices"), job("modes", reads: [], online)]))
+        let watching = JobTriggers(online: OnlineTrigger(tables: ["price"]))
+        office.step(.catalogue([job("prices"), job("modes", reads: [], online), job("sizes", reads: [], watching)]))
         office.wait(minute)
         #expect(office.starts.isEmpty)
         office.step(.catalogue([job("prices"), job("modes", online)]))
