@@ -100,4 +100,28 @@ import Testing
             #expect((publish.out + publish.err).contains("column percent is NULL"), "\(publish)")
         }
     }
+
+    /// The file of a job goes while a store still waits for one of its sessions.
+    @Test func aSessionWhoseJobIsGoneSaysSoAndGoesOnWhenTheJobIsBack() async throws {
+        try await Chain.with([Chain.shop]) { chain in
+            try chain.hub.sql(UserJobTests.table)
+            try write(UserJobTests.job.replacing("online: true", with: "online: false"), chain)
+            let agent = chain.agents[0]
+            try await agent.killAtOnce()
+            let published = try await chain.hub.done("publish", "promotions", "--json").decoded(Published.self)
+            let session = try #require(published.sessions.first).id
+            try await eventually("it is made") { try await chain.hub.show(session).status == "Available" }
+            _ = try await chain.hub.done("session", "cancel", session)
+            try FileManager.default.removeItem(atPath: chain.hub.home + "/jobs/promotions.yaml")
+            _ = try await chain.hub.done("session", "rerun", session)
+            try agent.start()
+            try await eventually("it is told") {
+                try await chain.hub.show(session).delivery(agent.store).message?.contains("no job promotions") == true
+            }
+            try write(UserJobTests.job.replacing("online: true", with: "online: false"), chain)
+            try await eventually("the store has it after its next hello") {
+                try await chain.hub.show(session).delivery(agent.store).status == "Applied"
+            }
+        }
+    }
 }

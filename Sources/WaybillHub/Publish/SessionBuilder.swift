@@ -207,7 +207,10 @@ final class SessionBuilder {
             guard let session = try operations.read({ try SessionRecord.find(id, in: $0) }) else {
                 return wire.post(.prepared(id, store, .covered("the session is no longer kept"), nil))
             }
-            guard let job = jobs.current.job(session.job)?.at(clock.now()) else { return }
+            guard let job = jobs.current.job(session.job)?.at(clock.now()) else {
+                let why = "there is no job \(session.job) any more, so its package cannot be made"
+                return wire.post(.prepared(id, store, .failed(why), nil))
+            }
             let derivation = Derivation(
                 job: job.id, version: session.version, token: session.token, hasChanges: true)
             var target = SessionTarget(store: store, watermark: isRepair ? nil : base, base: nil)
