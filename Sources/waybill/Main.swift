@@ -38,8 +38,8 @@ struct Waybill: ParsableCommand {
             EXIT STATUS
               0   done
               1   failed; one sentence on stderr says why
-              3   done, but not all of it: some stores failed or were not reached, a session awaits approval, bad rows
-                  were left out, or a part of a purge failed; they are named
+              3   done, but not all of it: stores that failed, sessions that
+                  await approval, bad rows left out; all are named
               64  wrong usage
             """,
         subcommands: [
