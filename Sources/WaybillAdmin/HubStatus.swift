@@ -49,6 +49,21 @@ public struct HubStatus: Codable, Hashable, Sendable {
         }
     }
 
+    public struct Jobs: Codable, Hashable, Sendable {
+        /// Those that can be used.
+        public var usable: Int
+        /// On hold: they do not start by themselves.
+        public var onHold: Int
+        /// Jobs that do not fit HQ's tables, and files in the folder of jobs that cannot be used.
+        public var unusable: Int
+
+        public init(usable: Int, onHold: Int, unusable: Int) {
+            self.usable = usable
+            self.onHold = onHold
+            self.unusable = unusable
+        }
+    }
+
     public struct Disk: Codable, Hashable, Sendable {
         /// `hq.db`, with its write-ahead log.
         public var hqBytes: Int64
@@ -113,15 +128,20 @@ public struct HubStatus: Codable, Hashable, Sendable {
     public var hub: Hub
     public var stores: Stores
     public var sessions: Sessions
+    public var jobs: Jobs
     public var disk: Disk
     @Nullable public var slowest: Slowest?
     /// The newest ones, newest first.
     public var errors: [Problem]
 
-    public init(hub: Hub, stores: Stores, sessions: Sessions, disk: Disk, slowest: Slowest? = nil, errors: [Problem]) {
+    public init(
+        hub: Hub, stores: Stores, sessions: Sessions, jobs: Jobs, disk: Disk, slowest: Slowest? = nil,
+        errors: [Problem]
+    ) {
         self.hub = hub
         self.stores = stores
         self.sessions = sessions
+        self.jobs = jobs
         self.disk = disk
         self.slowest = slowest
         self.errors = errors

@@ -17,6 +17,7 @@ public enum HubViews {
                 + "\(Humane.count(sessions.failedStores, "store")) with a failed delivery"
                 + (sessions.awaitingApproval > 0
                     ? ", \(Humane.count(sessions.awaitingApproval)) awaiting approval" : ""),
+            jobs(status.jobs),
         ].map { screen.line($0) }
         lines += RetentionViews.disk(status).map { screen.line($0) }
         guard !status.errors.isEmpty else { return lines + ["errors    none"] }
@@ -28,6 +29,13 @@ public enum HubViews {
                 .init(problem.session?.rawValue ?? "-"), .init(problem.message, .bad))
         }
         return lines + table.lines(screen)
+    }
+
+    private static func jobs(_ jobs: HubStatus.Jobs) -> String {
+        var parts = ["\(Humane.count(jobs.usable)) usable"]
+        if jobs.onHold > 0 { parts.append("\(Humane.count(jobs.onHold)) on hold") }
+        if jobs.unusable > 0 { parts.append("\(Humane.count(jobs.unusable)) not usable") }
+        return "jobs      " + parts.joined(separator: ", ") + (parts.count > 1 ? "; see: waybill job list" : "")
     }
 
     public static func jobs(_ jobs: [JobSummary], now: Timestamp, _ screen: Screen) -> [String] {
@@ -46,7 +54,8 @@ public enum HubViews {
             screen.line("job \($0.job) is on hold: \(TerminalText.plain($0.holdReason ?? ""))", .bad)
         }
         let faults = jobs.flatMap { job in
-            job.faults.map { screen.line("job \(job.job) cannot run: \(TerminalText.plain($0))", .bad) }
+            let what = job.job.rawValue == "unknown" ? "not used" : "job \(job.job) cannot run"
+            return job.faults.map { screen.line("\(what): \(TerminalText.plain($0))", .bad) }
         }
         return table.lines(screen) + (faults.isEmpty ? [] : [""] + faults) + held
     }

@@ -57,10 +57,7 @@ public final class Hub: Service {
         }
         let queue = PublisherQueue()
         try home.writeRetailJobs()
-        let jobs = try JobCatalogue(folder: home.jobs, hqPath: home.hqDatabase)
-        for file in jobs.known.badFiles {
-            for fault in file.faults { logger.error("\(fault)") }
-        }
+        let jobs = try JobCatalogue(folder: home.jobs, hqPath: home.hqDatabase, logger: logger)
         parts = HubParts(
             home: home, configuration: configuration, context: context, gatekeeper: gatekeeper, curveKeys: curveKeys,
             operations: operations, clock: clock, hubRun: UInt64.random(in: .min ... .max), publisher: queue,

@@ -36,6 +36,9 @@ struct HubBackend: AdminBackend {
         let now = clock.now()
         let (home, operations, policy) = (home, operations, configuration.retention)
         let jobList = try await jobSet().jobs
+        let held = try await standings().values.filter { $0.hold != nil }.count
+        let unusable = catalogue.unusable
+        let misfits = unusable - catalogue.known.badFiles.count
         let usage = try await onOwnThread { try HubUsage.measure(home, operations, jobList, policy) }
         return try await operations.reading { db in
             let records = try StoreRecord.all(in: db)
@@ -53,6 +56,7 @@ struct HubBackend: AdminBackend {
                 sessions: HubStatus.Sessions(
                     running: try SessionList.runningCount(in: db), failedStores: Set(failures.map(\.store)).count,
                     awaitingApproval: try HeldSession.awaitingCount(in: db)),
+                jobs: HubStatus.Jobs(usable: jobList.count - misfits, onHold: held, unusable: unusable),
                 disk: usage.disk, slowest: usage.slowest,
                 errors: failures.map { failure in
                     let at = failure.told.downloadedAt ?? failure.told.requestedAt ?? now

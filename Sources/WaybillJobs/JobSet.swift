@@ -17,11 +17,27 @@ public struct JobSet: Sendable, Equatable {
     /// Reads job files. A bad one never stops the others; but a job whose file is bad is missing, also when one of the
     /// same name comes with the hub: what is sent must not depend on a slip of the pen.
     ///
-    /// - Parameter files: names and texts, by name.
-    public init(builtIn: [Job] = RetailJobs.all, files: [(name: String, text: String)]) {
+    /// - Parameters:
+    ///   - files: names and texts, by name.
+    ///   - unreadable: names of files whose text cannot be had, and why.
+    public init(
+        builtIn: [Job] = RetailJobs.all, files: [(name: String, text: String)], unreadable: [String: String] = [:]
+    ) {
         var replaced: Set<JobID> = []
         var own: [Job] = []
+        for (name, reason) in unreadable.sorted(by: { $0.key < $1.key }) {
+            let job = JobID(String(name.split(separator: ".").first ?? ""))
+            let fault = JobFault(file: name, line: 0, message: "cannot be read: \(reason)")
+            badFiles.append(BadFile(file: name, job: job, faults: [fault]))
+            if let job { replaced.insert(job) }
+        }
         for (name, text) in files {
+            guard name.hasSuffix(".yaml") else {
+                let fault = JobFault(
+                    file: name, line: 0, message: "is not read", hint: "names of job files end in .yaml")
+                badFiles.append(BadFile(file: name, job: nil, faults: [fault]))
+                continue
+            }
             do {
                 let job = try JobFile.read(text, file: name)
                 if let other = own.first(where: { $0.id == job.id }) {

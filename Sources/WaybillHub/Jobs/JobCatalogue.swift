@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Logging
 import Synchronization
 import WaybillDatabase
 import WaybillJobs
@@ -14,11 +15,16 @@ final class JobCatalogue: Sendable {
 
     private let folder: String
     private let hqPath: String
+    private let logger: Logger
     private let state: Mutex<State>
     private let looking = Mutex(())
 
     private struct State {
         var set: JobSet
+        /// What is wrong with jobs, in words.
+        var faults: [String]
+        /// Jobs that cannot be used, and files that are none.
+        var unusable: Int
         var stamps: Stamps
         /// false when HQ's database was locked, so that something about a job could not be found out.
         var isComplete: Bool
@@ -41,12 +47,13 @@ final class JobCatalogue: Sendable {
     }
 
     /// - Throws: when the folder cannot be read.
-    init(folder: String, hqPath: String) throws {
+    init(folder: String, hqPath: String, logger: Logger) throws {
+        self.logger = logger
         self.folder = folder
         self.hqPath = hqPath
         let stamps = Stamps(files: try JobCatalogue.stamps(folder), schema: JobCatalogue.schema(hqPath))
-        let (set, isComplete) = try JobCatalogue.read(folder, stamps, hqPath)
-        state = Mutex(State(set: set, stamps: stamps, isComplete: isComplete))
+        state = Mutex(JobCatalogue.read(folder, stamps, hqPath))
+        log(state.withLock { $0.faults }, since: [])
     }
 
     /// The jobs as their files now say. When the folder cannot be read, those of before.
@@ -57,20 +64,29 @@ final class JobCatalogue: Sendable {
             // The schema before the files: what changes while they are read is seen the next time.
             let schema = JobCatalogue.schema(hqPath)
             guard let files = try? JobCatalogue.stamps(folder), case let stamps = Stamps(files: files, schema: schema),
-                stamps != before.stamps || !before.isComplete,
-                let (set, isComplete) = try? JobCatalogue.read(folder, stamps, hqPath)
+                stamps != before.stamps || !before.isComplete
             else { return before.set }
+            var now = JobCatalogue.read(folder, stamps, hqPath)
             let observers = state.withLock { state in
-                state.set = set
-                state.stamps = stamps
-                state.isComplete = isComplete
-                return state.observers
+                now.observers = state.observers
+                state = now
+                return now.observers
             }
-            guard set != before.set else { return set }
-            for observer in observers { observer(set) }
-            return set
+            log(now.faults, since: before.faults)
+            guard now.set != before.set else { return now.set }
+            for observer in observers { observer(now.set) }
+            return now.set
         }
     }
+
+    /// Tells once what is wrong, and that it is no longer.
+    private func log(_ faults: [String], since before: [String]) {
+        for fault in faults where !before.contains(fault) { logger.error("\(fault)") }
+        if faults.isEmpty, !before.isEmpty { logger.info("all job files can be used again") }
+    }
+
+    /// Jobs that cannot be used, and files that are none, as of the last look.
+    var unusable: Int { state.withLock { $0.unusable } }
 
     /// Has somebody told when the files have changed, by the thread that finds it.
     func observe(_ observer: @escaping @Sendable (JobSet) -> Void) { state.withLock { $0.observers.append(observer) } }
@@ -82,7 +98,7 @@ final class JobCatalogue: Sendable {
         guard FileManager.default.fileExists(atPath: folder) else { return [:] }
         var stamps: [String: Stamp] = [:]
         for name in try FileManager.default.contentsOfDirectory(atPath: folder)
-        where name.hasSuffix(".yaml") && !name.hasPrefix(".") {
+        where [".yaml", ".yml"].contains(where: name.lowercased().hasSuffix) && !name.hasPrefix(".") {
             var status = stat()
             guard stat(folder + "/" + name, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
             stamps[name] = Stamp(
@@ -93,26 +109,34 @@ final class JobCatalogue: Sendable {
         return stamps
     }
 
-    private static func read(
-        _ folder: String, _ stamps: Stamps, _ hqPath: String
-    ) throws -> (set: JobSet, isComplete: Bool) {
-        let files = try stamps.files.keys.sorted().map { name in
-            (name: name, text: try text(of: folder + "/" + name, bytes: stamps.files[name]?.bytes ?? 0))
+    private static func read(_ folder: String, _ stamps: Stamps, _ hqPath: String) -> State {
+        var files: [(name: String, text: String)] = []
+        var unreadable: [String: String] = [:]
+        for (name, stamp) in stamps.files.sorted(by: { $0.key < $1.key }) {
+            do {
+                files.append((name, try text(of: folder + "/" + name, bytes: stamp.bytes)))
+            } catch {
+                unreadable[name] = "\(error)"
+            }
         }
-        var set = JobSet(files: files)
+        var set = JobSet(files: files, unreadable: unreadable)
+        var faults = set.badFiles.flatMap { $0.faults.map(\.description) }
+        var unusable = set.badFiles.count
         var isComplete = true
         set.findInputs { job in
             do {
                 return try Rows.capture(job, hqPath: hqPath, busyMilliseconds: 200).inputs
-            } catch is JobFaults {
+            } catch let misfit as JobFaults {
                 // Its queries do not fit HQ's tables; nothing but another schema or another file helps.
+                faults += misfit.faults.map(\.description)
+                unusable += 1
                 return nil
             } catch {
                 isComplete = false
                 return nil
             }
         }
-        return (set, isComplete)
+        return State(set: set, faults: faults, unusable: unusable, stamps: stamps, isComplete: isComplete)
     }
 
     private static func schema(_ hqPath: String) -> Int64? {

@@ -70,6 +70,7 @@ actor FakeBackend: AdminBackend {
             hub: .init(version: "0.1.0", startedAt: FakeBackend.time, home: "/srv/waybill"),
             stores: .init(active: 3, online: 2, offline: 1, behind: 1, pending: 1, retired: 0),
             sessions: .init(running: 1, failedStores: 1),
+            jobs: .init(usable: 3, onHold: 1, unusable: 0),
             disk: .init(
                 hqBytes: 1_200_000, rowsBytes: 0, hubBytes: 40_960, packagesBytes: 5, freeBytes: 80_000_000_000),
             slowest: .init(

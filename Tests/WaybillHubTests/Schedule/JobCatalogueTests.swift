@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Logging
 import Synchronization
 import Testing
 import WaybillCapture
@@ -55,6 +56,25 @@ import WaybillJobs
         #expect(try office.changes("INSERT INTO ready VALUES ('today')") == ["ready"])
     }
 
+    /// One that the hub's user may not read, in the end; and one whose name ends as YAML files often do.
+    @Test func aFileThatCannotBeReadStopsNoOtherAndIsCounted() throws {
+        let office = try CatalogueOffice()
+        // Nobody may read this one, not even root.
+        try FileManager.default.createSymbolicLink(
+            atPath: office.home.jobs + "/odd.yaml", withDestinationPath: "/proc/sys/vm/compact_memory")
+        try office.write(JobCatalogueTests.promotions, to: "other.yml")
+        try office.sql(JobCatalogueTests.table)
+        try office.write(JobCatalogueTests.promotions, to: "promotions.yaml")
+        #expect(office.inputs == ["promotion", "store"])
+        #expect(office.badFiles.map(\.file) == ["odd.yaml", "other.yml"])
+        #expect(office.badFiles.first?.faults.first?.message.hasPrefix("cannot be read") == true)
+        #expect(office.badFiles.last?.faults.first?.hint == "names of job files end in .yaml")
+        #expect(office.unusable == 2)
+        try office.sql("ALTER TABLE promotion RENAME COLUMN percent TO per_cent")
+        #expect(office.inputs == [])
+        #expect(office.unusable == 3)
+    }
+
     @Test func whatCouldNotBeCapturedBecauseOfALockIsCapturedLater() throws {
         let office = try CatalogueOffice()
         try office.sql(JobCatalogueTests.table)
@@ -83,7 +103,7 @@ private final class CatalogueOffice: Sendable {
         try home.writeRetailJobs()
         hq = try OpenDatabase.queue(at: home.hqDatabase, label: "erp")
         try hq.write { try HQSchema.install(in: $0) }
-        catalogue = try JobCatalogue(folder: home.jobs, hqPath: home.hqDatabase)
+        catalogue = try JobCatalogue(folder: home.jobs, hqPath: home.hqDatabase, logger: Logger(label: "test"))
         catalogue.observe { [weak self] _ in self?.times.withLock { $0 += 1 } }
     }
 
@@ -97,6 +117,9 @@ private final class CatalogueOffice: Sendable {
 
     /// What the job of the file reads, after a look.
     var inputs: [String]? { catalogue.current.jobs.first { $0.id.rawValue == "promotions" }?.inputs }
+
+    var badFiles: [JobSet.BadFile] { catalogue.known.badFiles }
+    var unusable: Int { catalogue.unusable }
 
     func write(_ text: String, to name: String) throws {
         try DurableFile.write(Array(text.utf8), to: home.jobs + "/" + name)
