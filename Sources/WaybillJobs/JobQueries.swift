@@ -6,7 +6,7 @@ extension Subjob {
     /// The scope of rows that every store sees.
     public static let everyScope = "*"
 
-    /// SELECT whose first column is `scope` and whose others are named as the table's columns, in their order.
+    /// SELECT whose first column is `_scope` and whose others are named as the table's columns, in their order.
     public var rows: String {
         let columns = table.columns.map { quotedName($0.name) }.joined(separator: ", ")
         let scope =
@@ -15,7 +15,7 @@ extension Subjob {
             case .column(let column, _): quotedName(column)
             }
         // On lines of their own: a person's text may end in a comment.
-        var text = "SELECT \(scope) AS scope, \(columns) FROM (\n\(query.text)\n)"
+        var text = "SELECT \(scope) AS _scope, \(columns) FROM (\n\(query.text)\n)"
         var conditions = filter.map { ["(\n\($0.text)\n)"] } ?? []
         if let expiry, let day = expiry.firstDay {
             let column = quotedName(expiry.column)

@@ -32,7 +32,7 @@ struct Misfit {
             sql: """
                 DROP TABLE IF EXISTS \(Misfit.staged);
                 CREATE TEMP TABLE staged_misfit (_scope TEXT, \(declarations));
-                INSERT INTO \(Misfit.staged) SELECT scope, \(columns) FROM (\(subjob.rows));
+                INSERT INTO \(Misfit.staged) SELECT _scope, \(columns) FROM (\(subjob.rows));
                 """)
     }
 

@@ -51,7 +51,7 @@ struct RowsChange {
         try db.execute(
             sql: """
                 INSERT INTO temp.staged (_scope, \(columns))
-                SELECT scope, \(columns) FROM (\(subjob.rows))\(restriction)
+                SELECT _scope, \(columns) FROM (\(subjob.rows))\(restriction)
                 """)
         return db.changesCount
     }

@@ -95,6 +95,8 @@ import WaybillModel
             ("key: [promotion_id]", "key: [promo]", 19, "key column promo is not a column"),
             ("price_cents: integer", "price_cents: money", 22, "has no type that we know"),
             ("price: price_cents", "price: note", 25, "must name a column of numbers"),
+            ("last_day: text null", "_Born: text null", 18, "a column cannot be called _Born"),
+            ("- table: promotion", "- table: promotion__removed", 18, "a table cannot be called"),
             ("policy: full", "policy: always", 31, "must be one of delta, full"),
             ("lock_budget_ms: 20", "lock_budget_ms: 0", 33, "whole number from 1"),
             ("expires_by: last_day", "expires_by: day", 34, "rows cannot expire without"),

@@ -169,6 +169,25 @@ import WaybillPlan
         #expect(try chain.rows.derive(job).rowsWorkedOut == 1)
     }
 
+    @Test(arguments: ["item", "Seen", "member", "rows_thing"])
+    func aPreparedTableThatWouldHideAnotherIsRefused(name: String) throws {
+        let found = try faults(
+            ("subjobs:", "prepare: [{table: \(name), query: SELECT 1 AS x}]\nsubjobs:"), on: try LittleChain())
+        #expect(found.map(\.message) == ["a table of 'prepare' cannot be called \(name)"])
+    }
+
+    @Test func aColumnOfTheStoreTableMayBeCalledScope() throws {
+        let chain = try LittleChain()
+        try chain.sql("INSERT INTO seen VALUES ('A', 'x'); INSERT INTO item VALUES ('e', 'x', 7)")
+        let text = JobCheckTests.text.replacing("value: integer null", with: "scope: text").replacing(
+            "    value,\n          scope", with: "    'own' AS scope,\n          scope AS place"
+        ).replacing("{column: scope", with: "{column: place")
+        _ = try chain.rows.derive(try JobFile.read(text, file: "items.yaml"))
+        let rows = try DatabaseQueue(path: chain.folder + "/rows.db")
+        let row = try rows.read { try Row.fetchOne($0, sql: "SELECT _scope, scope FROM rows_thing") }
+        #expect(row?["_scope"] == "x" && row?["scope"] == "own")
+    }
+
     @Test func aTrialTellsRowsAndStoresAndKeepsNothing() throws {
         let chain = try LittleChain()
         try chain.sql(

@@ -148,7 +148,7 @@ private final class WholeStreet {
             try texts(
                 db,
                 """
-                SELECT \(columns) FROM (\(job.subjobs[0].rows)) WHERE scope IN (
+                SELECT \(columns) FROM (\(job.subjobs[0].rows)) WHERE _scope IN (
                     SELECT scope FROM seen WHERE store_id = '\(store)')
                 """)
         }

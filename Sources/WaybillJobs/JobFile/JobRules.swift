@@ -33,6 +33,12 @@ struct JobRules {
         }
         for subjob in job.subjobs {
             let columns = Set(subjob.table.columns.map(\.name))
+            for name in columns.sorted() where ["_scope", "_born", "_died"].contains(name.lowercased()) {
+                fault(subjob.line, "a column cannot be called \(name)", hint: "_scope, _born and _died are ours")
+            }
+            if subjob.table.name.lowercased().hasSuffix("__removed") {
+                fault(subjob.line, "a table cannot be called \(subjob.table.name)", hint: "…__removed is ours")
+            }
             for (name, was) in subjob.formerNames.sorted(by: { $0.key < $1.key }) where columns.contains(was) {
                 fault(subjob.line, "column \(name) was \(was), but \(was) is a column still")
             }

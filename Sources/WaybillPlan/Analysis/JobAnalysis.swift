@@ -174,6 +174,18 @@ struct JobAnalysis {
     }
 
     private mutating func inspect(_ table: PrepareTable) throws {
+        // A temporary table stands before all others of its name, in our own statements as well.
+        let name = table.name.lowercased()
+        if RowsSchema.tables.contains(name) || ["rows_", "remembered_"].contains(where: name.hasPrefix) {
+            fault(table.query.line, "a table of 'prepare' cannot be called \(table.name)", hint: "that name is ours")
+            return
+        }
+        if try inspector.tableNames().contains(where: { $0.lowercased() == name }) {
+            fault(
+                table.query.line, "a table of 'prepare' cannot be called \(table.name)",
+                hint: "HQ has a table of that name, which would be hidden")
+            return
+        }
         guard let query = try inspect(table.query, "table \(table.name) of 'prepare'") else { return }
         reads.prepare[table.name] = direct(query)
         for column in table.index where !query.columns.contains(column) {
