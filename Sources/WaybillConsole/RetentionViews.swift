@@ -41,7 +41,7 @@ public enum RetentionViews {
             let since = slowest.behindSince.map { " since \(Humane.moment($0))" } ?? ""
             let until = slowest.fullLoadAfter.map { "; it gets everything after \(Humane.moment($0))" } ?? ""
             lines.append(
-                "slowest   store \(TerminalText.plain(slowest.store.rawValue)) lacks "
+                "slowest   store \(TerminalText.plain(slowest.store.rawValue)) has got nothing of "
                     + "\(TerminalText.plain(slowest.job.rawValue))\(since)\(until)")
         }
         return lines

@@ -31,7 +31,7 @@ import WaybillAdmin
     @Test func statusTellsTheSlowestStore() async throws {
         try await RunningAdminServer.with { server in
             let run = try await waybill("--hub", server.home, "status")
-            #expect(run.out.contains("slowest   store S2 lacks delivery-modes since 2026-11-21 10:53:00Z"))
+            #expect(run.out.contains("slowest   store S2 has got nothing of delivery-modes since 2026-11-21 10:53:00Z"))
         }
     }
 }
