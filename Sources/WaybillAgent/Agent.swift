@@ -33,13 +33,14 @@ public final class Agent: Service {
             retryMilliseconds: 2_000, verifyingKey: try VerifyingKey(rawBytes: Array(signing)))
         parts = AgentParts(
             home: home, store: store, enrolment: enrolment, configuration: configuration, settings: settings,
-            keys: try home.loadKeys(), hubKey: try CurvePublicKey(z85: enrolment.hub_curve_key),
-            context: try ZMQContext(),
             clock: AgentClock(startedAt: Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))),
             logger: logger)
+        let network = AgentNetwork(
+            keys: try home.loadKeys(), hubKey: try CurvePublicKey(z85: enrolment.hub_curve_key),
+            context: try ZMQContext())
         mailbox = try Mailbox()
-        worker = Worker(parts: parts, mailbox: mailbox)
-        loop = AgentLoop(parts: parts, mailbox: mailbox)
+        worker = Worker(parts: parts) { [mailbox] in mailbox.post($0) }
+        loop = AgentLoop(parts: parts, network: network, mailbox: mailbox)
     }
 
     /// Works until the service group shuts down. An apply under way ends at its next chance; nothing is half done.

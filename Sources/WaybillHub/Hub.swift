@@ -16,6 +16,7 @@ public final class Hub: Service {
     private let lock: HomeLock
     private let home: HubHome
     private let parts: HubParts
+    private let network: HubNetwork
     private let wire: HubLoop
     private let publisher: Publisher
     private let retention: RetentionThread
@@ -59,11 +60,11 @@ public final class Hub: Service {
         try home.writeRetailJobs()
         let jobs = try JobCatalogue(folder: home.jobs, hqPath: home.hqDatabase, logger: logger)
         parts = HubParts(
-            home: home, configuration: configuration, context: context, gatekeeper: gatekeeper, curveKeys: curveKeys,
-            operations: operations, clock: clock, hubRun: UInt64.random(in: .min ... .max), publisher: queue,
-            jobs: jobs, rules: DeliveryRules.of(jobs.known.jobs),
-            logger: logger)
-        wire = try HubLoop(parts: parts)
+            home: home, configuration: configuration, curveKeys: curveKeys, operations: operations, clock: clock,
+            hubRun: UInt64.random(in: .min ... .max), publisher: queue, jobs: jobs,
+            rules: DeliveryRules.of(jobs.known.jobs), logger: logger)
+        network = HubNetwork(context: context, gatekeeper: gatekeeper)
+        wire = try HubLoop(parts: parts, network: network)
         jobs.observe { [wire] set in wire.post(.rules(DeliveryRules.of(set.jobs))) }
         publisher = Publisher(
             home: home, operations: operations, signingKey: signingKey, queue: queue, clock: clock,
@@ -126,14 +127,14 @@ public final class Hub: Service {
 
     private func stop() async {
         ServiceManager.tell("STOPPING=1")
-        let (wire, publisher, runner, parts, retention) = (wire, publisher, runner, parts, retention)
+        let (wire, publisher, runner, network, retention) = (wire, publisher, runner, network, retention)
         do {
             try await onOwnThread {
                 retention.stop()
                 runner.stop()
                 publisher.stop()
                 wire.stop()
-                parts.gatekeeper.stop()
+                network.gatekeeper.stop()
             }
         } catch {
             logger.error("the hub could not stop its threads: \(error)")

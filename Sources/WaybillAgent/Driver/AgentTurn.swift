@@ -13,24 +13,29 @@ final class AgentTurn {
     private let parts: AgentParts
     private let ledger: StoreDatabase
     private let worker: Worker
-    private var line: HubLine
-    private var core: AgentCore
+    private let connect: () throws -> any AgentLine
+    private var line: any AgentLine
+    private(set) var core: AgentCore
     private var incoming: IncomingFile?
     private var tickedAt: Timestamp?
     private var connection = ConnectionState()
 
-    init(parts: AgentParts, ledger: StoreDatabase, worker: Worker) throws {
+    /// - Parameter connect: makes the line, and makes it anew when it has gone silent.
+    init(
+        parts: AgentParts, ledger: StoreDatabase, worker: Worker, connect: @escaping () throws -> any AgentLine
+    ) throws {
         self.parts = parts
         self.ledger = ledger
         self.worker = worker
-        line = try HubLine(parts: parts)
+        self.connect = connect
+        line = try connect()
         core = AgentCore(store: parts.store, settings: parts.settings, stored: try ledger.storedState())
     }
 
-    func run(_ mailbox: Mailbox) {
+    func run(takeEvents: () -> [AgentEvent]) {
         do {
-            try line.wait(mailbox.wakeUp, milliseconds: AgentCore.tickMilliseconds)
-            for event in mailbox.take() { handle(event) }
+            try line.wait(milliseconds: AgentCore.tickMilliseconds)
+            for event in takeEvents() { handle(event) }
             while let event = try line.nextMonitorEvent() { noteConnection(event) }
             while let frame = try line.nextLetter() { hear(frame) }
             while let frame = try line.nextAnnouncement() { hearAnnouncement(frame) }
@@ -53,12 +58,10 @@ final class AgentTurn {
     private func surroundings() -> Surroundings {
         let free = (try? DurableFile.freeBytes(at: parts.home.path)) ?? 0
         var isOpen = true
-        if let window = parts.configuration.downloadWindow {
-            let now = Calendar.current.dateComponents([.hour, .minute], from: Date())
-            isOpen = window.contains((now.hour ?? 0) * 60 + (now.minute ?? 0))
-        }
-        let offset = TimeZone.autoupdatingCurrent.secondsFromGMT() / 60
-        return Surroundings(freeBytes: free, isDownloadWindowOpen: isOpen, utcOffsetMinutes: offset)
+        let local = parts.localTime()
+        if let window = parts.configuration.downloadWindow { isOpen = window.contains(local.minuteOfDay) }
+        return Surroundings(
+            freeBytes: free, isDownloadWindowOpen: isOpen, utcOffsetMinutes: local.utcOffsetMinutes)
     }
 
     // MARK: hearing
@@ -155,7 +158,7 @@ final class AgentTurn {
             if gone > 0 { parts.logger.debug("\(gone) outcomes of old sessions were forgotten") }
             return .outcomesForgotten(isAll: gone < OutcomeRetention.slice)
         case .raiseIncarnation(let counter):
-            _ = try ledger.raiseIncarnation(above: counter, random: UInt64.random(in: .min ... .max))
+            _ = try ledger.raiseIncarnation(above: counter, random: parts.random())
             return .stored(try ledger.storedState())
         case .log(let text, let isProblem): parts.logger.log(level: isProblem ? .warning : .info, "\(text)")
         }
@@ -180,7 +183,7 @@ final class AgentTurn {
     }
 
     private func reconnect() {
-        do { line = try HubLine(parts: parts) } catch { parts.logger.error("no new connection to the hub: \(error)") }
+        do { line = try connect() } catch { parts.logger.error("no new connection to the hub: \(error)") }
         connection.isConnected = false
         handle(.disconnected)
     }

@@ -2,27 +2,39 @@ import WaybillModel
 import WaybillSocket
 import WaybillWire
 
-/// The agent's connection to its hub: a DEALER for letters, its monitor, and a SUB for announcements.
+/// What the agent's turns need of the line to its hub; production's is ``HubLine``.
+protocol AgentLine: AnyObject {
+    /// Returns when there may be something to do, at the latest after so many milliseconds.
+    func wait(milliseconds: Int) throws
+    func send(_ letter: AgentLetter) throws
+    func nextLetter() throws -> [UInt8]?
+    func nextAnnouncement() throws -> [UInt8]?
+    func nextMonitorEvent() throws -> ConnectionEvent?
+}
+
+/// The agent's connection to its hub over ZeroMQ: a DEALER for letters, its monitor, and a SUB for announcements.
 ///
 /// A class so that it can be replaced as a whole when the line has gone silent; used by the wire thread only.
-final class HubLine {
+final class HubLine: AgentLine {
     private let letters: ZMQSocket
     private let monitor: ConnectionMonitor
     private let announcements: ZMQSocket
+    private let wakeUp: WakeUp
 
-    init(parts: AgentParts) throws {
+    init(parts: AgentParts, network: AgentNetwork, wakeUp: WakeUp) throws {
+        self.wakeUp = wakeUp
         var settings = SocketSettings(
-            security: .client(parts.keys, serverKey: parts.hubKey), frameBytesMax: Limits.messageBytesMax)
+            security: .client(network.keys, serverKey: network.hubKey), frameBytesMax: Limits.messageBytesMax)
         settings.sendQueueMax = 200
-        letters = try ZMQSocket(.dealer, settings, context: parts.context)
-        monitor = try ConnectionMonitor(of: letters, context: parts.context)
-        announcements = try ZMQSocket(.subscriber, settings, context: parts.context)
+        letters = try ZMQSocket(.dealer, settings, context: network.context)
+        monitor = try ConnectionMonitor(of: letters, context: network.context)
+        announcements = try ZMQSocket(.subscriber, settings, context: network.context)
         try announcements.subscribe(Array("waybill".utf8))
         try letters.connect(parts.enrolment.agents_endpoint)
         try announcements.connect(parts.enrolment.announcements_endpoint)
     }
 
-    func wait(_ wakeUp: WakeUp, milliseconds: Int) throws {
+    func wait(milliseconds: Int) throws {
         _ = try Poller.wait(
             for: [letters.item(), announcements.item(), monitor.item()], wakeUp: wakeUp, milliseconds: milliseconds)
     }

@@ -19,7 +19,7 @@ final class Worker: Sendable {
     }
 
     private let parts: AgentParts
-    private let mailbox: Mailbox
+    private let post: @Sendable (AgentEvent) -> Void
     private let queue = Guarded()
     private let isStopRequested = Atomic(false)
     private let thread = Mutex<LoopThread?>(nil)
@@ -31,9 +31,10 @@ final class Worker: Sendable {
         var isStopping = false
     }
 
-    init(parts: AgentParts, mailbox: Mailbox) {
+    /// - Parameter post: hands what came of a piece to the wire thread.
+    init(parts: AgentParts, post: @escaping @Sendable (AgentEvent) -> Void) {
         self.parts = parts
-        self.mailbox = mailbox
+        self.post = post
     }
 
     func start(applier: Applier, ledger: StoreDatabase) throws {
@@ -72,7 +73,14 @@ final class Worker: Sendable {
         return queue.isStopping ? nil : queue.pieces.removeFirst()
     }
 
-    private func run(_ piece: Piece, _ applier: Applier, _ ledger: StoreDatabase) {
+    /// The next piece, if there is one now: for a caller that is no thread of its own.
+    func takeNow() -> Piece? {
+        queue.condition.lock()
+        defer { queue.condition.unlock() }
+        return queue.pieces.isEmpty || queue.isStopping ? nil : queue.pieces.removeFirst()
+    }
+
+    func run(_ piece: Piece, _ applier: Applier, _ ledger: StoreDatabase) {
         switch piece {
         case .open(let manifest): open(manifest)
         case .unpack(let manifest): unpack(manifest)
@@ -94,11 +102,11 @@ final class Worker: Sendable {
                     isTransient: true)
             }
             let file = try IncomingFile.open(folder: parts.home.incoming, manifest: manifest)
-            mailbox.post(.opened(manifest.id, held: file.held))
+            post(.opened(manifest.id, held: file.held))
         } catch let fault as AgentFault {
-            mailbox.post(.failed(manifest.id, fault))
+            post(.failed(manifest.id, fault))
         } catch {
-            mailbox.post(
+            post(
                 .failed(manifest.id, AgentFault(stage: .download, message: "\(error)", isTransient: true)))
         }
     }
@@ -118,10 +126,10 @@ final class Worker: Sendable {
             try PackageFile.unpack(compressedPath: file.path, manifest: manifest, to: rawPath(manifest.id))
             try PackageFile.check(rawPath: rawPath(manifest.id), manifest: manifest)
             CrashPoint.unpacked.pass()
-            mailbox.post(.unpacked(manifest.id))
+            post(.unpacked(manifest.id))
         } catch {
             let isTransient = (error as? PackageFault)?.isTransient ?? (error is FileFault)
-            mailbox.post(
+            post(
                 .failed(manifest.id, AgentFault(stage: .download, message: "\(error)", isTransient: isTransient)))
         }
     }
@@ -130,8 +138,11 @@ final class Worker: Sendable {
         do {
             let result = try applier.apply(
                 rawPath: rawPath(manifest.id), manifest: manifest, run: run, attempt: attempt,
-                at: { self.parts.clock.now() }, pause: { usleep(UInt32($0) * 1000) },
-                shouldStop: { self.isStopRequested.load(ordering: .acquiring) })
+                at: { self.parts.clock.now() }, pause: parts.pause,
+                shouldStop: {
+                    self.parts.betweenSteps()
+                    return self.isStopRequested.load(ordering: .acquiring)
+                })
             CrashPoint.applied.pass()
             parts.logger.info(
                 "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms"
@@ -143,16 +154,16 @@ final class Worker: Sendable {
                     "a till that writes may have waited \(result.longestLockMilliseconds) ms for session \(manifest.session); the lock budget is \(budget) ms"
                 )
             }
-            mailbox.post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))
+            post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))
         } catch let fault as ApplyFault {
             report(fault, of: manifest.job, ledger)
-            mailbox.post(
+            post(
                 .failed(
                     manifest.id,
                     AgentFault(
                         stage: .apply, message: "\(fault)", isTransient: fault.isTransient, isStale: fault.isStale)))
         } catch {
-            mailbox.post(.failed(manifest.id, AgentFault(stage: .apply, message: "\(error)", isTransient: true)))
+            post(.failed(manifest.id, AgentFault(stage: .apply, message: "\(error)", isTransient: true)))
         }
     }
 
@@ -164,7 +175,7 @@ final class Worker: Sendable {
             case .canceled: break  // an answer may have been written into the outbox
             default: return
             }
-            mailbox.post(.stored(try ledger.storedState()))
+            post(.stored(try ledger.storedState()))
         } catch {
             parts.logger.error("store.db could not be written: \(error)")
         }

@@ -49,7 +49,7 @@ final class Publisher: Sendable {
             random: { UInt64.random(in: .min ... .max) })
         let builder = SessionBuilder(
             rows: rows, home: home, operations: operations, signingKey: signingKey, jobs: jobs, clock: clock,
-            wire: wire, queue: queue, logger: logger)
+            post: { wire.post($0) }, queue: queue, logger: logger)
         let unfinished = try operations.write { db in
             try SessionRecord.takeUpUnfinished(random: { UInt64.random(in: .min ... .max) }, in: db)
         }

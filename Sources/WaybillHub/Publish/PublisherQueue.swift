@@ -64,6 +64,13 @@ final class PublisherQueue: Sendable {
         return state.isStopping ? nil : state.tasks.removeFirst()
     }
 
+    /// The next task, if there is one now: for a caller that is no thread of its own.
+    func takeNow() -> PublisherTask? {
+        state.condition.lock()
+        defer { state.condition.unlock() }
+        return state.tasks.isEmpty || state.isStopping ? nil : state.tasks.removeFirst()
+    }
+
     /// Whether the publisher has nothing to do.
     var isIdle: Bool {
         state.condition.lock()

@@ -17,15 +17,18 @@ final class SessionBuilder {
     let signingKey: SigningKey
     let jobs: JobCatalogue
     let clock: HubClock
-    let wire: HubLoop
+    /// Hands an order to the wire thread.
+    let post: @Sendable (HubOrder) -> Void
     let queue: PublisherQueue
     let logger: Logger
+    let random: @Sendable () -> UInt64
     /// By job; what this process has found out.
     var settled: [JobID: Settled] = [:]
 
     init(
         rows: Rows, home: HubHome, operations: Operations, signingKey: SigningKey, jobs: JobCatalogue, clock: HubClock,
-        wire: HubLoop, queue: PublisherQueue, logger: Logger
+        post: @escaping @Sendable (HubOrder) -> Void, queue: PublisherQueue, logger: Logger,
+        random: @escaping @Sendable () -> UInt64 = { .random(in: .min ... .max) }
     ) {
         self.rows = rows
         self.home = home
@@ -33,9 +36,10 @@ final class SessionBuilder {
         self.signingKey = signingKey
         self.jobs = jobs
         self.clock = clock
-        self.wire = wire
+        self.post = post
         self.queue = queue
         self.logger = logger
+        self.random = random
     }
 
     func run(_ task: PublisherTask) {
@@ -141,10 +145,9 @@ final class SessionBuilder {
     private func seal(
         _ plan: PackagePlan, bases: [Watermark], job: Job, derivation: Derivation, session: SessionRecord
     ) throws -> SealedRecord? {
-        let raw = home.packages + "/\(session.id)-\(UInt64.random(in: .min ... .max)).raw"
+        let raw = home.packages + "/\(session.id)-\(random()).raw"
         defer { unlink(raw) }
-        let filled = try rows.fill(plan, job: job, at: derivation, path: raw, uniqueness: Int32.random(in: 1 ... .max))
-        {
+        let filled = try rows.fill(plan, job: job, at: derivation, path: raw, uniqueness: Int32(random() >> 33) | 1) {
             shape, schema, db in try PackageTables.create(shape, schema: schema, in: db)
         }
         CrashPoint.filled.pass()
@@ -196,7 +199,7 @@ final class SessionBuilder {
         let logger = logger
         let text =
             "\(session.status.rawValue), \(work.sealed.count) packages for \(work.packages.count) stores, \(session.rows) rows, \(session.bytes) bytes"
-        wire.post(.offer(session, work.sealed, deliveries) { logger.info("session \(id): \(text)") })
+        post(.offer(session, work.sealed, deliveries) { logger.info("session \(id): \(text)") })
     }
 
     // MARK: one store
@@ -205,11 +208,11 @@ final class SessionBuilder {
     private func prepare(_ id: SessionID, for store: StoreID, base: Watermark?, isRepair: Bool) {
         do {
             guard let session = try operations.read({ try SessionRecord.find(id, in: $0) }) else {
-                return wire.post(.prepared(id, store, .covered("the session is no longer kept"), nil))
+                return post(.prepared(id, store, .covered("the session is no longer kept"), nil))
             }
             guard let job = jobs.current.job(session.job)?.at(clock.now()) else {
                 let why = "there is no job \(session.job) any more, so its package cannot be made"
-                return wire.post(.prepared(id, store, .failed(why), nil))
+                return post(.prepared(id, store, .failed(why), nil))
             }
             let derivation = Derivation(
                 job: job.id, version: session.version, token: session.token, hasChanges: true)
@@ -222,13 +225,13 @@ final class SessionBuilder {
                 }
                 if known.version > session.version, known.status != .started {
                     let why = "the store stands at session \(base.session) already, which is newer"
-                    return wire.post(.prepared(id, store, .covered(why), nil))
+                    return post(.prepared(id, store, .covered(why), nil))
                 }
                 target.base = Base(version: known.version.number, token: known.token)
             }
             try prepare(target, job, derivation, session)
         } catch {
-            wire.post(.prepared(id, store, .failed("its package could not be made: \(error)"), nil))
+            post(.prepared(id, store, .failed("its package could not be made: \(error)"), nil))
         }
     }
 
@@ -240,13 +243,13 @@ final class SessionBuilder {
         }
         let plan = try rows.plan(job, at: derivation, for: [target.planned])
         guard let package = plan.packages.first else {
-            return wire.post(.prepared(session.id, target.store, .covered("the store has all of it already"), nil))
+            return post(.prepared(session.id, target.store, .covered("the store has all of it already"), nil))
         }
         let bases = package.kind == .delta ? [target.watermark].compactMap { $0 } : []
         guard let sealed = try seal(package, bases: bases, job: job, derivation: derivation, session: session) else {
-            return wire.post(.prepared(session.id, target.store, .covered("the store has all of it already"), nil))
+            return post(.prepared(session.id, target.store, .covered("the store has all of it already"), nil))
         }
-        wire.post(.prepared(session.id, target.store, .package(sealed.package), sealed))
+        post(.prepared(session.id, target.store, .package(sealed.package), sealed))
     }
 }
 
@@ -255,7 +258,7 @@ extension SessionBuilder {
     private func replace(_ session: SessionRecord, for store: StoreID) throws {
         let replacement = try operations.write { db in
             try Replacement.find(
-                for: session, store, at: clock.now(), random: UInt64.random(in: .min ... .max), in: db)
+                for: session, store, at: clock.now(), random: random(), in: db)
         }
         if replacement.isNew {
             logger.info(
@@ -264,7 +267,7 @@ extension SessionBuilder {
             queue.add(.build(replacement.session))
         }
         let why = "its rows are no longer kept; session \(replacement.session) brings those of today"
-        wire.post(.prepared(session.id, store, .failed(why), nil))
+        post(.prepared(session.id, store, .failed(why), nil))
     }
 }
 

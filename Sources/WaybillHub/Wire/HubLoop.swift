@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import Synchronization
 import WaybillModel
@@ -32,23 +33,24 @@ public final class HubLoop: Sendable {
     private let wakeUp: WakeUp
     private let thread = Mutex<LoopThread?>(nil)
     let parts: HubParts
+    private let network: HubNetwork
 
-    init(parts: HubParts) throws {
+    init(parts: HubParts, network: HubNetwork) throws {
         self.parts = parts
+        self.network = network
         wakeUp = try WakeUp()
     }
 
     /// Binds the three endpoints and starts the thread. Returns when stores can connect.
     /// - Throws: ``SocketError`` (a port in use), ``HomeFault`` when a stranger gets in.
     func start() throws {
-        let sockets = try HubSockets(parts: parts)
-        let slot = Mutex<HubSockets?>(consume sockets)
+        let slot = Handover(try SocketTransport(parts: parts, network: network, wakeUp: wakeUp))
         let keys = EnrolledKeys(try parts.operations.read { try StoreRecord.all(in: $0) })
         let loop = try LoopThread("hub-wire") { [self] in
-            guard let sockets = slot.withLock({ $0.take() }) else { return }
-            var turn = HubTurn(parts: parts, sockets: sockets, keys: keys)
+            guard let transport = slot.take() else { return }
+            var turn = HubTurn(parts: parts, transport: transport, keys: keys)
             while !isStopping.load(ordering: .acquiring) {
-                turn.run(wakeUp: wakeUp) {
+                turn.run {
                     self.inbox.withLock { orders in
                         defer { orders = [] }
                         return orders
@@ -67,7 +69,7 @@ public final class HubLoop: Sendable {
             (parts.configuration.listen, SocketKind.router), (parts.configuration.announce, .publisher),
         ] {
             let outcome = try StrangerTest.run(
-                endpoint: endpoint, server: kind, serverKey: parts.curveKeys.publicKey, context: parts.context)
+                endpoint: endpoint, server: kind, serverKey: parts.curveKeys.publicKey, context: network.context)
             guard case .refused = outcome else {
                 throw HomeFault("a stranger's key was not refused at \(endpoint) (\(outcome)); this hub will not serve")
             }
@@ -91,8 +93,6 @@ public final class HubLoop: Sendable {
 struct HubParts: Sendable {
     var home: HubHome
     var configuration: HubConfiguration
-    var context: ZMQContext
-    var gatekeeper: Gatekeeper
     var curveKeys: CurveKeyPair
     var operations: Operations
     var clock: HubClock
@@ -103,6 +103,10 @@ struct HubParts: Sendable {
     /// What they say about order and windows, at the start.
     var rules: [JobID: DeliveryRules]
     var logger: Logger
+    /// Where names of sessions get their random part from.
+    var random: @Sendable () -> UInt64 = { .random(in: .min ... .max) }
+    /// How far the wall clock is ahead of UTC, now: it changes with daylight saving.
+    var utcOffsetMinutes: @Sendable () -> Int = { TimeZone.autoupdatingCurrent.secondsFromGMT() / 60 }
 
     var deskSettings: DeskSettings {
         DeskSettings(
@@ -113,15 +117,20 @@ struct HubParts: Sendable {
 
 /// The wall clock as it was at the start, plus steady time since: for people, and never jumping.
 public struct HubClock: Sendable {
-    private let startedAt: Timestamp
-    private let reference = ContinuousClock.now
+    private let read: @Sendable () -> Timestamp
 
-    public init(startedAt: Timestamp) { self.startedAt = startedAt }
-
-    public func now() -> Timestamp {
-        let (seconds, attoseconds) = reference.duration(to: .now).components
-        return startedAt + (seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+    public init(startedAt: Timestamp) {
+        let reference = ContinuousClock.now
+        read = {
+            let (seconds, attoseconds) = reference.duration(to: .now).components
+            return startedAt + (seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+        }
     }
+
+    /// A clock that somebody else keeps.
+    public init(reading read: @escaping @Sendable () -> Timestamp) { self.read = read }
+
+    public func now() -> Timestamp { read() }
 }
 
 /// What others ask of the wire thread. Replies are called on it and must return at once.

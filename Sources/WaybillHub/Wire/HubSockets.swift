@@ -13,18 +13,18 @@ struct HubSockets: ~Copyable {
     static let agentsDomain = "waybill.agents"
     static let enrolmentDomain = "waybill.enrolment"
 
-    init(parts: HubParts) throws {
+    init(parts: HubParts, context: ZMQContext) throws {
         let keys = parts.curveKeys
         var settings = SocketSettings(
             security: .server(keys, domain: HubSockets.agentsDomain), frameBytesMax: Limits.messageBytesMax)
         settings.sendQueueMax = HubLimits.sendQueueMax
         // Locals first: a noncopyable value must not be half made when a later step throws.
-        let agents = try ZMQSocket(.router, settings, context: parts.context)
-        let announcements = try ZMQSocket(.publisher, settings, context: parts.context)
+        let agents = try ZMQSocket(.router, settings, context: context)
+        let announcements = try ZMQSocket(.publisher, settings, context: context)
         // Enough for a request; a stranger must not make the hub hold more.
         let small = SocketSettings(
             security: .server(keys, domain: HubSockets.enrolmentDomain), frameBytesMax: 16 * 1024)
-        let enrolment = try ZMQSocket(.router, small, context: parts.context)
+        let enrolment = try ZMQSocket(.router, small, context: context)
         try agents.bind(parts.configuration.listen)
         try announcements.bind(parts.configuration.announce)
         try enrolment.bind(parts.configuration.enrol)

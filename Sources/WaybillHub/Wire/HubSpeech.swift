@@ -43,7 +43,7 @@ extension HubTurn {
                     try send(.noChunk(package: package, index: index, reason: reason), to: routing, store)
                 }
             case .announcement(let job, let session): try announce(job, session)
-            case .enrolReply(let routing, let frame): _ = try sockets.enrolment.send([frame], to: routing)
+            case .enrolReply(let routing, let frame): try transport.answerEnrolment(frame, to: routing)
             case .task(let task): parts.publisher.add(task)
             }
         } catch {
@@ -53,7 +53,7 @@ extension HubTurn {
 
     /// A full queue drops the letter: whoever it was for asks again by its own timer.
     private mutating func send(_ letter: HubLetter, to routing: RoutingID, _ store: StoreID?) throws {
-        let result = try sockets.agents.send([try letter.encoded()], to: routing)
+        let result = try transport.send(try letter.encoded(), to: routing)
         if result == .unreachable, let store {
             _ = desks[store]?.step(.unreachable(routing: routing.bytes), now: parts.clock.now())
         }
@@ -65,7 +65,7 @@ extension HubTurn {
         announcement.session = session.rawValue
         announcement.spreadMs = UInt32(clamping: desks.count * HubLimits.spreadMillisecondsPerStore)
         let frame: [UInt8] = try announcement.serializedBytes()
-        _ = try sockets.announcements.send([Array("waybill".utf8), frame])
+        try transport.announce(frame)
     }
 
     // MARK: enrolment

@@ -11,7 +11,7 @@ import WaybillWire
 /// The wire thread's state, and one turn of its loop.
 struct HubTurn: ~Copyable {
     let parts: HubParts
-    let sockets: HubSockets
+    let transport: any HubTransport
     var desks: [StoreID: Desk] = [:]
     var files: PackageFiles
     var keys: EnrolledKeys
@@ -22,9 +22,9 @@ struct HubTurn: ~Copyable {
     /// Orders of a turn that could not be written.
     private var unkept: [HubOrder] = []
 
-    init(parts: HubParts, sockets: consuming HubSockets, keys: EnrolledKeys) {
+    init(parts: HubParts, transport: any HubTransport, keys: EnrolledKeys) {
         self.parts = parts
-        self.sockets = sockets
+        self.transport = transport
         self.keys = keys
         rules = parts.rules
         files = PackageFiles(home: parts.home)
@@ -50,22 +50,21 @@ struct HubTurn: ~Copyable {
         case task(PublisherTask)
     }
 
-    mutating func run(wakeUp: WakeUp, takeOrders: () -> [HubOrder]) {
+    mutating func run(takeOrders: () -> [HubOrder]) {
         var batch = Batch()
         var orders = unkept
         unkept = []
         do {
-            let items = [sockets.agents.item(), sockets.enrolment.item()]
-            _ = try Poller.wait(for: items, wakeUp: wakeUp, milliseconds: HubLimits.idleMilliseconds)
+            try transport.wait(milliseconds: HubLimits.idleMilliseconds)
             orders += takeOrders()
-            utcOffsetMinutes = TimeZone.autoupdatingCurrent.secondsFromGMT() / 60
+            utcOffsetMinutes = parts.utcOffsetMinutes()
             for order in orders { obey(order, &batch) }
             var taken = 0
-            while taken < HubLimits.batchMax, let message = try sockets.agents.receive() {
+            while taken < HubLimits.batchMax, let message = try transport.nextLetter() {
                 taken += 1
                 hear(message, &batch)
             }
-            while taken < HubLimits.batchMax, let message = try sockets.enrolment.receive() {
+            while taken < HubLimits.batchMax, let message = try transport.nextEnrolment() {
                 taken += 1
                 enrol(message, &batch)
             }
@@ -92,7 +91,7 @@ struct HubTurn: ~Copyable {
             return try batch.catchUps.map { job, store in
                 try SessionRecord.create(
                     job: job, request: SessionRequest(isFull: false, stores: [store.rawValue]), at: parts.clock.now(),
-                    random: UInt64.random(in: .min ... .max), in: db)
+                    random: parts.random(), in: db)
             }
         }
         for (session, (job, store)) in zip(begun, batch.catchUps) {
@@ -329,9 +328,9 @@ struct HubTurn: ~Copyable {
             return parts.logger.error("store \(store) could not be loaded from hub.db: \(error)")
         }
         guard let record = found else { return }
-        for key in keys.update(record) { parts.gatekeeper.remove(key, from: HubSockets.agentsDomain) }
+        for key in keys.update(record) { transport.shutOut(key) }
         for (key, name) in EnrolledKeys.allowList([record]) {
-            parts.gatekeeper.admit(key, as: name, to: HubSockets.agentsDomain)
+            transport.admit(key, as: name)
         }
         withDesk(of: store, &batch) { $0.step(.recordChanged(record), now: now) }
     }
