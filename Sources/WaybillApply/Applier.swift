@@ -36,6 +36,9 @@ public final class Applier {
         try queue.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA wal_autocheckpoint = 0") }
     }
 
+    /// Ends the use of the file.
+    package func close() throws { try queue.close() }
+
     /// How long the last transaction may keep a till that writes waiting. More than fits goes through a shadow table,
     /// which takes longer in all.
     ///

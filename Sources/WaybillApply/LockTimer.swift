@@ -1,7 +1,9 @@
 import GRDB
 
 /// Times how long the write lock of a store's database is held.
-enum LockTimer {
+package enum LockTimer {
+    /// The steady clock; another one where no time must pass by itself.
+    @TaskLocal package static var now: @Sendable () -> ContinuousClock.Instant = { .now }
     @TaskLocal private static var since: ContinuousClock.Instant?
 
     /// Runs `body` in an IMMEDIATE transaction.
@@ -9,7 +11,7 @@ enum LockTimer {
     @discardableResult
     static func transaction(_ db: Database, _ body: () throws -> Void) throws -> Int64 {
         try db.beginTransaction(.immediate)
-        let start = ContinuousClock.now
+        let start = now()
         do {
             try $since.withValue(start) { try body() }
             try db.commit()
@@ -25,7 +27,7 @@ enum LockTimer {
     static func elapsedMilliseconds() -> Int64 { since.map(milliseconds(since:)) ?? 0 }
 
     private static func milliseconds(since start: ContinuousClock.Instant) -> Int64 {
-        let (seconds, attoseconds) = start.duration(to: .now).components
+        let (seconds, attoseconds) = start.duration(to: now()).components
         return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
     }
 }

@@ -55,6 +55,12 @@ public final class StoreDatabase: Sendable {
         return queue
     }
 
+    /// Ends the use of the file.
+    package func close() throws { try queue.close() }
+
+    /// For those who look on.
+    package func read<T>(_ body: (Database) throws -> T) throws -> T { try queue.read(body) }
+
     private func write<T>(_ body: (Database) throws -> T) throws -> T { try queue.write(body) }
 
     /// Begins a new life of the agent: one more than the last the database remembers.

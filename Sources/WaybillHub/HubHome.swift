@@ -38,7 +38,8 @@ public struct HubHome: Sendable {
         else { throw HomeFault("\(path) is not a hub's home; make one with: waybill-hub init \(path)") }
     }
 
-    private init(at path: String) {
+    /// A place for a home, whether there is one or not.
+    package init(at path: String) {
         self.path = (path as NSString).standardizingPath
     }
 

@@ -35,6 +35,17 @@ public struct ReceivedMessage: Sendable {
     public var userID: String?
     /// The IP address at the other end, without its port.
     public var peerAddress: String?
+
+    public init(
+        routingID: RoutingID? = nil, frames: [[UInt8]], isTruncated: Bool = false, userID: String? = nil,
+        peerAddress: String? = nil
+    ) {
+        self.routingID = routingID
+        self.frames = frames
+        self.isTruncated = isTruncated
+        self.userID = userID
+        self.peerAddress = peerAddress
+    }
 }
 
 /// What became of a message. None of these is a receipt: `sent` means queued.

@@ -62,6 +62,8 @@ struct AgentParts: Sendable {
     var pause: @Sendable (Int) -> Void = { usleep(UInt32($0) * 1000) }
     /// Called while an apply holds no lock: where others may be faster than it.
     var betweenSteps: @Sendable () -> Void = {}
+    /// Whether `connection.json` tells people how the connection is.
+    var showsConnection = true
 }
 
 /// What a wall clock on the spot shows.

@@ -102,6 +102,7 @@ final class AgentTurn {
             connection.isConnected = false
         case .connected, .willRetry: return
         }
+        guard parts.showsConnection else { return }
         connection.save(to: parts.home.connection, logger: parts.logger)
     }
 
@@ -119,6 +120,7 @@ final class AgentTurn {
                 }
             }
         }
+        guard parts.showsConnection else { return }
         connection.saveNowAndThen(to: parts.home.connection, at: parts.clock.now(), logger: parts.logger)
     }
 

@@ -80,6 +80,14 @@ final class Worker: Sendable {
         return queue.pieces.isEmpty || queue.isStopping ? nil : queue.pieces.removeFirst()
     }
 
+    var nextPiece: Piece? {
+        queue.condition.lock()
+        defer { queue.condition.unlock() }
+        return queue.pieces.first
+    }
+
+    var hasPieces: Bool { nextPiece != nil }
+
     func run(_ piece: Piece, _ applier: Applier, _ ledger: StoreDatabase) {
         switch piece {
         case .open(let manifest): open(manifest)

@@ -40,29 +40,37 @@ final class Publisher: Sendable {
         self.logger = logger
     }
 
-    /// Sweeps what a killed hub left, takes up sessions it had begun, and starts the thread.
+    /// Does what ``makeBuilder(random:post:)`` says and starts the thread.
     func start(wire: HubLoop) throws {
-        try sweepPackages()
-        let epoch = try operations.read { try SessionRecord.highestEpoch(in: $0) } + 1
-        let rows = try Rows(
-            path: home.rowsDatabase, hqPath: home.hqDatabase, minimumEpoch: epoch,
-            random: { UInt64.random(in: .min ... .max) })
-        let builder = SessionBuilder(
-            rows: rows, home: home, operations: operations, signingKey: signingKey, jobs: jobs, clock: clock,
-            post: { wire.post($0) }, queue: queue, logger: logger)
-        let unfinished = try operations.write { db in
-            try SessionRecord.takeUpUnfinished(random: { UInt64.random(in: .min ... .max) }, in: db)
-        }
-        for session in unfinished {
-            logger.info("session \(session.id) was being built when the hub stopped; it is built now")
-            queue.add(.build(session.id))
-        }
-        let slot = Handover(builder)
+        let slot = Handover(try makeBuilder { wire.post($0) })
         let queue = queue
         thread.loop = try LoopThread("hub-publisher") {
             guard let builder = slot.take() else { return }
             while let task = queue.next() { builder.run(task) }
         }
+    }
+
+    /// Sweeps what a killed hub left, and takes up sessions it had begun.
+    func makeBuilder(
+        random: @escaping @Sendable () -> UInt64 = { .random(in: .min ... .max) },
+        post: @escaping @Sendable (HubOrder) -> Void
+    ) throws -> SessionBuilder {
+        try sweepPackages()
+        let epoch = try operations.read { try SessionRecord.highestEpoch(in: $0) } + 1
+        let rows = try Rows(
+            path: home.rowsDatabase, hqPath: home.hqDatabase, minimumEpoch: epoch,
+            random: random)
+        let builder = SessionBuilder(
+            rows: rows, home: home, operations: operations, signingKey: signingKey, jobs: jobs, clock: clock,
+            post: post, queue: queue, logger: logger, random: random)
+        let unfinished = try operations.write { db in
+            try SessionRecord.takeUpUnfinished(random: random, in: db)
+        }
+        for session in unfinished {
+            logger.info("session \(session.id) was being built when the hub stopped; it is built now")
+            queue.add(.build(session.id))
+        }
+        return builder
     }
 
     func stop() {

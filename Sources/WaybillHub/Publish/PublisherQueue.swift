@@ -71,6 +71,12 @@ final class PublisherQueue: Sendable {
         return state.tasks.isEmpty || state.isStopping ? nil : state.tasks.removeFirst()
     }
 
+    var isEmpty: Bool {
+        state.condition.lock()
+        defer { state.condition.unlock() }
+        return state.tasks.isEmpty
+    }
+
     /// Whether the publisher has nothing to do.
     var isIdle: Bool {
         state.condition.lock()

@@ -30,6 +30,8 @@ struct HubTurn: ~Copyable {
         files = PackageFiles(home: parts.home)
     }
 
+    var hasUnkeptOrders: Bool { !unkept.isEmpty }
+
     /// What a turn collects: first everything to be kept, then everything to be said.
     struct Batch {
         var saves: [(Database) throws -> Void] = []
