@@ -95,6 +95,12 @@ let package = Package(
                 "WaybillTransfer", "WaybillApply", logging, lifecycle, yams, grdb, crypto,
             ]),
 
+        // Disks that break, for tests and simulation; no program depends on it.
+        .target(
+            name: "CFaultDisk", cSettings: [.treatAllWarnings(as: .error)],
+            linkerSettings: [.linkedLibrary("sqlite3")]),
+        library("WaybillFaultDisk", ["CFaultDisk"]),
+
         program("waybill-hub", ["WaybillHub", "WaybillModel", arguments, logging, lifecycle, signals]),
         program("waybill-agent", ["WaybillAgent", "WaybillModel", arguments, logging, lifecycle, signals]),
         program("waybill", ["WaybillConsole", "WaybillAdmin", "WaybillModel", arguments, httpClient]),
@@ -128,6 +134,7 @@ let package = Package(
                 httpClient, hummingbird, yams, grdb,
             ]),
         tests("WaybillAgentTests", ["WaybillAgent", "WaybillTransfer", "WaybillModel", "WaybillWire"]),
+        tests("WaybillFaultDiskTests", ["WaybillFaultDisk", "WaybillDatabase", grdb]),
         // Both halves of the protocol in one process, over a network of our own.
         tests(
             "WaybillConversationTests",
