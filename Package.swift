@@ -76,7 +76,7 @@ let package = Package(
         library("WaybillApply", ["WaybillModel", "WaybillDatabase", "WaybillWire", "WaybillPackage", grdb]),
 
         // -> status -> fold -> session list
-        library("WaybillSessions", ["WaybillModel", "WaybillDatabase", "WaybillSchedule", grdb]),
+        library("WaybillSessions", ["WaybillModel", "WaybillDatabase", "WaybillSchedule", grdb, crypto]),
 
         // The two sides, and the administrator's interface.
         library("WaybillAdmin", ["WaybillModel"]),

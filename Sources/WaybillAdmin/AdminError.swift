@@ -11,6 +11,8 @@ public struct AdminError: Error, Codable, Hashable, Sendable, CustomStringConver
         case tooLarge = "too_large"
         /// The hub's disk is full. HTTP 507.
         case noSpace = "no_space"
+        /// No token, or one that is not known. HTTP 401, or 429 after too many.
+        case denied
         /// The hub tried and failed; its log says more. HTTP 500.
         case failed
     }

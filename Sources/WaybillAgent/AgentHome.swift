@@ -34,7 +34,7 @@ public struct AgentHome: Sendable {
     }
 
     func loadKeys() throws -> CurveKeyPair {
-        let text = String(decoding: try DurableFile.read(curveKey), as: UTF8.self)
+        let text = String(decoding: try SecretFile.read(curveKey), as: UTF8.self)
         return try CurveKeyPair(secretZ85: text.trimmingCharacters(in: .whitespacesAndNewlines))
     }
 

@@ -33,6 +33,7 @@ public final class Hub: Service {
         let configuration = try HubConfiguration(reading: home.configuration)
         let curveKeys = try home.loadCurveKeys()
         let signingKey = try home.loadSigningKey()
+        try home.makeDatabasesPrivate()
         let operations = try Operations(path: home.hubDatabase)
         let hq = try OpenDatabase.queue(at: home.hqDatabase, label: "hq")
         try hq.write { db in try HQSchema.install(in: db) }
@@ -44,6 +45,7 @@ public final class Hub: Service {
         try staging.recover(hq: home.hqDatabase)
         let context = try ZMQContext()
         let isServing = Flag()
+        let clerk = AuditClerk(operations: operations, logger: logger) { clock.now() }
         let gatekeeper = try Gatekeeper(
             context: context,
             policies: [
@@ -53,8 +55,9 @@ public final class Hub: Service {
             ]
         ) { [isServing] notice in
             // Before the hub serves, the only stranger is its own test, which is refused as it should be.
-            logger.log(
-                level: isServing.isSet ? .warning : .debug, "\(notice)\(Hub.formerHolder(of: notice, operations))")
+            let former = Hub.formerHolder(of: notice, operations)
+            logger.log(level: isServing.isSet ? .warning : .debug, "\(notice)\(former)")
+            if isServing.isSet, case .refused(let refusal) = notice { clerk.noteRefusedKey(refusal, former) }
         }
         let queue = PublisherQueue()
         try home.writeRetailJobs()
@@ -62,7 +65,7 @@ public final class Hub: Service {
         parts = HubParts(
             home: home, configuration: configuration, curveKeys: curveKeys, operations: operations, clock: clock,
             hubRun: UInt64.random(in: .min ... .max), publisher: queue, jobs: jobs,
-            rules: DeliveryRules.of(jobs.known.jobs), logger: logger)
+            rules: DeliveryRules.of(jobs.known.jobs), logger: logger, clerk: clerk)
         network = HubNetwork(context: context, gatekeeper: gatekeeper)
         wire = try HubLoop(parts: parts, network: network)
         jobs.observe { [wire] set in wire.post(.rules(DeliveryRules.of(set.jobs))) }
@@ -74,7 +77,8 @@ public final class Hub: Service {
             let run = RetentionRun(
                 home: home, operations: operations, jobs: jobs.current.jobs, policy: configuration.retention,
                 rows: PublisherRows(queue: queue, isStopping: isStopping),
-                hooks: RetentionHook.all(staging), pause: { usleep(UInt32($0) * 1000) },
+                hooks: RetentionHook.all(staging) + RetentionHook.audit(operations, configuration),
+                pause: { usleep(UInt32($0) * 1000) },
                 isStopping: isStopping)
             var reply = run.run(request, at: begun)
             reply.tookMs = clock.now() - begun
@@ -90,8 +94,13 @@ public final class Hub: Service {
             publisher: publisher, runner: runner, retention: retention, catalogue: jobs, curveKeys: curveKeys,
             signingKey: signingKey, clock: clock, startedAt: startedAt)
         let endpoint = configuration.listen
-        admin = AdminServer(home: home.path, backend: backend, logger: logger, now: { clock.now() }) {
+        let listener = try configuration.adminListener(tokens: home.adminTokens)
+        admin = AdminServer(
+            home: home.path, backend: backend, clerk: clerk, listener: listener, logger: logger,
+            now: { clock.now() }
+        ) {
             isServing.set()
+            clerk.tellHead()
             logger.info("the hub on \(home.path) is ready; agents connect to \(endpoint)")
             ServiceManager.tell("READY=1\nSTATUS=serving agents on \(endpoint)")
         }

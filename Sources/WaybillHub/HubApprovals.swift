@@ -31,7 +31,7 @@ extension HubBackend {
             return session.id
         }
         let offered = await withCheckedContinuation { continuation in
-            wire.post(.approve(session) { continuation.resume(returning: $0) })
+            wire.post(AuditTicket.audited(.approve(session) { continuation.resume(returning: $0) }))
         }
         if let offered { return ApproveReply(session: session, stores: offered) }
         // Somebody else was faster, or a newer session was.

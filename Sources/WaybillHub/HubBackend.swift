@@ -141,9 +141,11 @@ struct HubBackend: AdminBackend {
         let secret = (0..<EnrolmentCode.secretBytes).map { _ in UInt8.random(in: .min ... .max) }
         let now = clock.now()
         let expiresAt = now + Int64(configuration.enrolmentCodeHours) * 3_600_000
+        let ticket = AuditTicket.current
         try await operations.writing { db in
             try Enrolment.add(
                 store, secretHash: Array(SHA256.hash(data: secret)), at: now, expiresAt: expiresAt, in: db)
+            try ticket?.record(in: db)
         }
         wire.post(.storeChanged(store))
         let code = EnrolmentCode(
@@ -154,9 +156,11 @@ struct HubBackend: AdminBackend {
 
     func retireStore(_ store: StoreID) async throws -> StoreSummary {
         let now = clock.now()
+        let ticket = AuditTicket.current
         try await operations.writing { db in
             guard try StoreRecord.find(store, in: db) != nil else { throw unknownStore(store) }
             try Enrolment.retire(store, at: now, in: db)
+            try ticket?.record(in: db)
         }
         wire.post(.storeChanged(store))
         return try await self.store(store).summary

@@ -20,6 +20,12 @@ public struct HubConfiguration: Sendable, Equatable {
     public var retention: RetentionPolicy
     /// Whether jobs follow their triggers; false: they run only when somebody asks for it.
     public var automaticRuns: Bool
+    /// Where administrators connect by TCP, ADDRESS:PORT; empty for nowhere.
+    public var adminListen: String
+    /// Whether that may be an address which other machines can reach.
+    public var adminAllowsAnyAddress: Bool
+    /// Days that rows of the audit log are kept; 0 for ever.
+    public var auditDays: Int
     /// trace, debug, info, notice, warning, error.
     public var logLevel: String
 
@@ -35,6 +41,9 @@ public struct HubConfiguration: Sendable, Equatable {
         enrolmentCodeHours = 72
         retention = RetentionPolicy()
         automaticRuns = true
+        adminListen = ""
+        adminAllowsAnyAddress = false
+        auditDays = 0
         logLevel = "info"
     }
 
@@ -52,13 +61,16 @@ public struct HubConfiguration: Sendable, Equatable {
         var keep_changes_rows: Int64?
         var keep_staging_days: Int?
         var automatic_runs: Bool?
+        var admin_listen: String?
+        var admin_allow_any_address: Bool?
+        var keep_audit_days: Int?
         var log_level: String?
     }
 
     static let settings = [
         "listen", "announce", "enrol", "advertise", "hello_seconds", "offline_after_seconds", "enrolment_code_hours",
         "keep_sessions_days", "keep_packages_days", "keep_changes_days", "keep_changes_rows", "keep_staging_days",
-        "automatic_runs", "log_level",
+        "automatic_runs", "admin_listen", "admin_allow_any_address", "keep_audit_days", "log_level",
     ]
 
     /// - Throws: ``HomeFault`` naming the file and the setting.
@@ -91,6 +103,9 @@ public struct HubConfiguration: Sendable, Equatable {
         retention.changesRowsMax = file.keep_changes_rows ?? retention.changesRowsMax
         retention.stagingDays = file.keep_staging_days ?? retention.stagingDays
         automaticRuns = file.automatic_runs ?? automaticRuns
+        adminListen = file.admin_listen ?? adminListen
+        adminAllowsAnyAddress = file.admin_allow_any_address ?? adminAllowsAnyAddress
+        auditDays = file.keep_audit_days ?? auditDays
         logLevel = file.log_level ?? logLevel
         do { try check() } catch { throw HomeFault("\(path): \(error)") }
     }
@@ -121,6 +136,7 @@ public struct HubConfiguration: Sendable, Equatable {
         guard retention.changesRowsMax >= RetentionPolicy.changesRowsFloor else {
             throw HomeFault("keep_changes_rows must be at least \(RetentionPolicy.changesRowsFloor)")
         }
+        try checkAdmin()
         guard ["trace", "debug", "info", "notice", "warning", "error"].contains(logLevel) else {
             throw HomeFault("log_level must be trace, debug, info, notice, warning or error")
         }
@@ -182,6 +198,12 @@ public struct HubConfiguration: Sendable, Equatable {
 
         # Days that finished rows of imports are kept in staging.
         # keep_staging_days: 30
+        # Days that the audit log is kept, at least 30; 0 for ever.
+        # keep_audit_days: 0
+
+        # TCP for administrators, with a token (waybill-hub token) and TLS left to a proxy. Without this: none.
+        # admin_listen: 127.0.0.1:7710
+
         # Whether jobs start by themselves: by schedule, when HQ's tables change, when a store enrols.
         # automatic_runs: true
 

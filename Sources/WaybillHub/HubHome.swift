@@ -29,6 +29,8 @@ public struct HubHome: Sendable {
     public var retailJobs: String { jobs + "/retail" }
     /// Uploaded files until they are imported.
     public var incoming: String { path + "/incoming" }
+    /// Names and hashes of the tokens with which administrators come by TCP.
+    public var adminTokens: String { path + "/admin-tokens" }
     public var adminSocket: String { path + "/admin.sock" }
 
     /// - Throws: ``HomeFault`` when the folder is not a hub's home.
@@ -55,11 +57,12 @@ public struct HubHome: Sendable {
         }
         try DurableFile.createFolder(home.keys, mode: 0o700)
         try DurableFile.createFolder(home.packages, mode: 0o750)
-        try DurableFile.createFolder(home.incoming, mode: 0o750)
+        try DurableFile.createFolder(home.incoming, mode: 0o700)
         try home.writeRetailJobs()
         let curve = try CurveKeyPair.generate()
         try DurableFile.write(Array((curve.secretZ85 + "\n").utf8), to: home.curveKey, mode: 0o600)
         try DurableFile.write(SigningKey().rawBytes, to: home.signingKey, mode: 0o600)
+        try home.makeDatabasesPrivate()
         let hq = try OpenDatabase.queue(at: home.hqDatabase, label: "hq")
         try hq.write { db in try HQSchema.install(in: db) }
         try hq.close()
@@ -69,12 +72,17 @@ public struct HubHome: Sendable {
     }
 
     func loadCurveKeys() throws -> CurveKeyPair {
-        let text = String(decoding: try DurableFile.read(curveKey), as: UTF8.self)
+        let text = String(decoding: try SecretFile.read(curveKey), as: UTF8.self)
         return try CurveKeyPair(secretZ85: text.trimmingCharacters(in: .whitespacesAndNewlines))
     }
 
     func loadSigningKey() throws -> SigningKey {
-        try SigningKey(rawBytes: try DurableFile.read(signingKey))
+        try SigningKey(rawBytes: try SecretFile.read(signingKey))
+    }
+
+    /// Makes those databases that are missing with permissions for nobody else, before SQLite makes them with others.
+    func makeDatabasesPrivate() throws {
+        for database in [hqDatabase, hubDatabase, rowsDatabase, stagingDatabase] { try PrivateFile.make(database) }
     }
 
     func packagePath(_ id: PackageID) -> String { packages + "/" + id.hex + ".zst" }

@@ -16,6 +16,8 @@ extension HubBackend {
         _ files: [UploadedFile], _ request: ImportRequest, progress: @escaping @Sendable (ImportProgressLine) -> Void
     ) async throws -> ImportReply {
         let (home, staging) = (home, staging)
+        let ticket = AuditTicket.current
+        ticket?.note(files.map(\.name).joined(separator: ", "))
         return try await cancellable { check in
             do {
                 let report = try HQImport.run(
@@ -26,6 +28,8 @@ extension HubBackend {
                     try check()
                     progress(ImportProgressLine(step))
                 }
+                ticket?.note(
+                    "\(files.map(\.name).joined(separator: ", ")): HQ is at version \(report.version)")
                 return ImportReply(report)
             } catch let rejected as ImportRejected {
                 throw ImportFaults(faults: rejected.faults.map(ImportFaultLine.init), total: rejected.total)

@@ -16,7 +16,7 @@ extension HubBackend {
             request.stores.isEmpty
             ? deliveries.filter { $0.status == .suspended }.map(\.store) : request.stores
         let refusals = await withCheckedContinuation { continuation in
-            wire.post(.retry(session.id, stores: chosen) { continuation.resume(returning: $0) })
+            wire.post(AuditTicket.audited(.retry(session.id, stores: chosen) { continuation.resume(returning: $0) }))
         }
         return RetryReply(
             session: session.id,

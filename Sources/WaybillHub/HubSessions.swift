@@ -108,6 +108,7 @@ extension HubBackend {
         let published = try await ordered {
             .publish(inOrder.map(\.element), scope, isUrgent: isUrgent, reply: $0)
         }
+        AuditTicket.current?.note("sessions " + published.map(\.session.rawValue).joined(separator: ", "))
         return PublishReply(
             sessions: zip(inOrder.map(\.offset), published).sorted { $0.0 < $1.0 }.map { _, session in
                 PublishReply.Session(
@@ -131,7 +132,8 @@ extension HubBackend {
         let reason = request.reason ?? ""
         let answers = await withCheckedContinuation { continuation in
             wire.post(
-                .cancel(session.id, stores: stores, reason: reason) { continuation.resume(returning: $0) })
+                AuditTicket.audited(
+                    .cancel(session.id, stores: stores, reason: reason) { continuation.resume(returning: $0) }))
         }
         return CancelReply(
             session: session.id,
@@ -156,7 +158,7 @@ extension HubBackend {
             request.stores.isEmpty
             ? deliveries.filter { $0.status != .applied && $0.status != .noData }.map(\.store) : request.stores
         let refusals = await withCheckedContinuation { continuation in
-            wire.post(.rerun(session.id, stores: chosen) { continuation.resume(returning: $0) })
+            wire.post(AuditTicket.audited(.rerun(session.id, stores: chosen) { continuation.resume(returning: $0) }))
         }
         return RerunReply(
             session: session.id,

@@ -47,6 +47,7 @@ extension AgentCommand {
         @OptionGroup var home: HomeArgument
 
         func run() throws {
+            restrictNewFiles()
             let folder = AgentHome(at: try home.path())
             let store = try onePlainSentence { try Enroller.enrol(code: code, home: folder) }
             print("Enrolled as store \(store). Start the agent with: waybill-agent run \(folder.path)")
@@ -60,6 +61,7 @@ extension AgentCommand {
         @OptionGroup var home: HomeArgument
 
         func run() async throws {
+            restrictNewFiles()
             let folder = try onePlainSentence { try AgentHome(existing: try home.path()) }
             let settings = try onePlainSentence { try AgentConfiguration(reading: folder.configuration) }
             LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
@@ -109,4 +111,9 @@ func onePlainSentence<T>(_ body: () throws -> T) throws -> T {
 
 func complain(_ error: any Error) {
     FileHandle.standardError.write(Data("waybill-agent: \(error)\n".utf8))
+}
+
+/// Whatever the umask of who starts us: nothing that we make is for strangers. The group stays: tills are in it.
+func restrictNewFiles() {
+    _ = umask(umask(0o777) | 0o007)
 }

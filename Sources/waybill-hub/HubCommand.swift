@@ -20,7 +20,7 @@ struct HubCommand: AsyncParsableCommand {
             Everything else is done with the command 'waybill'.
             """,
         version: WaybillVersion.text,
-        subcommands: [Init.self, Run.self])
+        subcommands: [Init.self, Run.self, Token.self])
 }
 
 /// A home named on the command line or by $WAYBILL_HOME.
@@ -48,6 +48,7 @@ extension HubCommand {
         var listen = HubConfiguration.listenDefault
 
         func run() throws {
+            restrictNewFiles()
             let made = try onePlainSentence { try HubHome.create(at: try home.path(), listen: listen) }
             print("Made a hub's home in \(made.path). Start it with: waybill-hub run \(made.path)")
         }
@@ -60,6 +61,7 @@ extension HubCommand {
         @OptionGroup var home: HomeArgument
 
         func run() async throws {
+            restrictNewFiles()
             let folder = try onePlainSentence { try HubHome(existing: try home.path()) }
             let settings = try onePlainSentence { try HubConfiguration(reading: folder.configuration) }
             LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
@@ -80,6 +82,11 @@ extension HubCommand {
             }
         }
     }
+}
+
+/// Whatever the umask of who starts us: nothing that we make is for strangers, and nothing for the group to write.
+func restrictNewFiles() {
+    _ = umask(umask(0o777) | 0o027)
 }
 
 /// Ends the program with status 1 and the error's own sentence on stderr.

@@ -15,14 +15,26 @@ struct AdminClient: Sendable {
 
     private let http: HTTPClient
     private let home: String
-    private let socket: String
+    private let way: Way
 
+    /// How the hub is reached.
+    private enum Way {
+        case socket(String)
+        case tcp(RemoteHub)
+    }
+
+    /// - Parameter home: a home folder, or the address of a hub that listens for administrators by TCP.
     /// - Throws: ``Complaint`` when there is nobody to talk to on `home`.
-    init(home: String) throws {
+    init(home: String, token: @autoclosure () throws -> String) throws {
         self.home = home
-        let folder = home.hasPrefix("/") ? home : FileManager.default.currentDirectoryPath + "/" + home
-        socket = folder + "/admin.sock"
-        try HubProbe.check(home: home, folder: folder, socket: socket)
+        if RemoteHub.isAddress(home) {
+            way = .tcp(try RemoteHub(home, token: try token()))
+        } else {
+            let folder = home.hasPrefix("/") ? home : FileManager.default.currentDirectoryPath + "/" + home
+            let socket = folder + "/admin.sock"
+            way = .socket(socket)
+            try HubProbe.check(home: home, folder: folder, socket: socket)
+        }
         var configuration = HTTPClient.Configuration()
         configuration.decompression = .disabled
         configuration.connectionPool.retryConnectionEstablishment = false
@@ -98,10 +110,17 @@ struct AdminClient: Sendable {
     private func send(
         _ path: APIPath, _ method: String, body: HTTPClientRequest.Body?, seconds: Int64?
     ) async throws -> HTTPClientResponse {
-        guard let url = URL(httpURLWithSocketPath: socket, uri: path.text) else {
-            throw Complaint("\(home) cannot be used as a hub's home: its path cannot be written as an address")
+        var request: HTTPClientRequest
+        switch way {
+        case .socket(let socket):
+            guard let url = URL(httpURLWithSocketPath: socket, uri: path.text) else {
+                throw Complaint("\(home) cannot be used as a hub's home: its path cannot be written as an address")
+            }
+            request = HTTPClientRequest(url: url.absoluteString)
+        case .tcp(let remote):
+            request = HTTPClientRequest(url: remote.base + path.text)
+            request.headers.add(name: "authorization", value: "Bearer \(remote.token)")
         }
-        var request = HTTPClientRequest(url: url.absoluteString)
         request.method = .RAW(value: method)
         request.body = body
         do {

@@ -2,12 +2,17 @@ import ArgumentParser
 import Foundation
 
 struct HubOption: ParsableArguments {
-    @Option(help: ArgumentHelp("The hub's home folder. Default: $WAYBILL_HOME.", valueName: "home"))
+    @Option(
+        help: ArgumentHelp(
+            "The hub's home folder, or the address of one that is reached by TCP. Default: $WAYBILL_HOME.",
+            valueName: "home"))
     var hub: String?
+    @Option(help: ArgumentHelp("A file with the token for TCP. Default: $WAYBILL_TOKEN_FILE, $WAYBILL_TOKEN."))
+    var tokenFile: String?
 
     /// Runs `body` with a connection to the hub.
     func connected<Result>(_ body: (AdminClient) async throws -> Result) async throws -> Result {
-        let client = try AdminClient(home: try home())
+        let client = try AdminClient(home: try home(), token: try RemoteHub.token(file: tokenFile))
         do {
             let result = try await body(client)
             await client.close()

@@ -86,6 +86,11 @@ public protocol AdminBackend: Sendable {
     /// Imported files of a watched folder that may still lie in it.
     func unfiledFiles(watch: String) async throws -> [UnfiledFile]
     func markFiled(_ id: Int64, _ request: FiledRequest) async throws
+
+    /// Newest first.
+    func audit(_ filter: AuditFilter) async throws -> [AuditLine]
+    /// Whether the audit log's chain holds, and ends no earlier than at what the witness has seen.
+    func verifyAudit(_ witness: AuditWitness?) async throws -> AuditVerification
 }
 
 extension AdminBackend {

@@ -11,6 +11,7 @@ extension AdminError.Code {
         case .invalid: .badRequest
         case .tooLarge: .contentTooLarge
         case .noSpace: .init(code: 507, reasonPhrase: "Insufficient Storage")
+        case .denied: .unauthorized
         case .failed: .internalServerError
         }
     }
@@ -55,7 +56,8 @@ struct ErrorReplies<Context: RequestContext>: RouterMiddleware {
     }
 
     private func reply(_ error: AdminError, status: HTTPResponse.Status? = nil) throws -> Response {
-        try jsonResponse(ErrorReply(error), status: status ?? error.code.httpStatus)
+        AuditTicket.current?.failed(error.message)
+        return try jsonResponse(ErrorReply(error), status: status ?? error.code.httpStatus)
     }
 }
 

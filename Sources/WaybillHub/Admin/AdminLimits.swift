@@ -13,5 +13,14 @@ public struct AdminLimits: Sendable {
     /// Milliseconds after which an import that nobody has touched is thrown away: its administrator has gone.
     public var importIdleMilliseconds: Int64 = 60 * 60 * 1000
 
+    /// Connections at a time, on the Unix-domain socket and on TCP each; further ones wait in the system's queue.
+    public var connectionsMax = 128
+    /// Seconds in which a connection must have sent the head of a request, and may be silent between two of them.
+    public var idleSeconds: Int64 = 30
+    /// Seconds in which a JSON body must be there, whole.
+    public var bodySeconds: Int64 = 60
+    /// Bytes of a request's head: names of stores and sessions are short.
+    public var headBytesMax = 32 * 1024
+
     public init() {}
 }

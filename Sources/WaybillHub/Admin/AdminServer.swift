@@ -17,6 +17,8 @@ public struct AdminServer: Service {
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
     private let onListening: @Sendable () -> Void
+    private let clerk: AuditClerk?
+    private let listener: AdminListener?
 
     /// - Parameters:
     ///   - home: the hub's home; the caller holds its lock, so that a socket found there is a dead process's.
@@ -25,6 +27,21 @@ public struct AdminServer: Service {
         home: String, backend: any AdminBackend, limits: AdminLimits = AdminLimits(), logger: Logger,
         now: @escaping @Sendable () -> Timestamp, onListening: @escaping @Sendable () -> Void = {}
     ) {
+        self.init(
+            home: home, backend: backend, clerk: nil, listener: nil, limits: limits, logger: logger, now: now,
+            onListening: onListening)
+    }
+
+    /// - Parameters:
+    ///   - clerk: writes down what administrators do.
+    ///   - listener: where TCP is served too; nil for nowhere.
+    init(
+        home: String, backend: any AdminBackend, clerk: AuditClerk?, listener: AdminListener?,
+        limits: AdminLimits = AdminLimits(), logger: Logger, now: @escaping @Sendable () -> Timestamp,
+        onListening: @escaping @Sendable () -> Void = {}
+    ) {
+        self.clerk = clerk
+        self.listener = listener
         self.home = home
         self.backend = backend
         self.limits = limits
@@ -53,10 +70,11 @@ public struct AdminServer: Service {
         try await folders.start()
 
         let publication = SocketPublication()
+        let routes = AdminServer.router(backend, folders, limits).buildResponder()
         let application = Application(
-            responder: AdminServer.router(backend, folders, limits).buildResponder(),
-            configuration: ApplicationConfiguration(
-                address: .unixDomainSocket(path: newSocket), serverName: "waybill-hub"),
+            responder: AdminDoor(routes: routes, clerk: clerk, gate: nil, limits: limits),
+            server: .admin(limits),
+            configuration: .admin(.unixDomainSocket(path: newSocket), limits),
             onServerRunning: { channel in
                 do throws(FileFault) {
                     guard chmod(newSocket, 0o600) == 0 else { throw FileFault("set permissions of", newSocket) }
@@ -70,8 +88,23 @@ public struct AdminServer: Service {
             },
             logger: quiet(logger))
         defer { unlink(socket) }
-        try await application.run()
+        if let listener {
+            try await both(application, listener.application(routes, clerk, limits, logger: quiet(logger), now: now))
+        } else {
+            try await application.run()
+        }
         if let fault = await publication.fault { throw fault }
+    }
+
+    /// Until one of them ends; then the other ends too.
+    private func both(_ first: some ApplicationProtocol, _ second: some ApplicationProtocol) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await first.run() }
+            tasks.addTask { try await second.run() }
+            try await tasks.next()
+            tasks.cancelAll()
+            try await tasks.waitForAll()
+        }
     }
 
     /// All routes; `protocol/openapi.yaml` describes just these.
@@ -87,6 +120,7 @@ public struct AdminServer: Service {
         WhyRoutes(backend: backend).add(to: v1)
         ImportRoutes(backend: backend, folders: folders, limits: limits).add(to: v1)
         StagingRoutes(backend: backend, limits: limits).add(to: v1)
+        AuditRoutes(backend: backend).add(to: v1)
         return router
     }
 

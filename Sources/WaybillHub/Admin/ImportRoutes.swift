@@ -102,8 +102,10 @@ struct ImportRoutes {
             do {
                 return try await task(files) { feed.yield($0) }
             } catch let faults as ImportFaults {
+                AuditTicket.current?.failed("rejected: \(faults)")
                 return .rejected(faults)
             } catch {
+                AuditTicket.current?.failed(AdminError(describing: error).message)
                 return .error(AdminError(describing: error))
             }
         }

@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import Logging
 import Synchronization
 import WaybillModel
@@ -107,6 +108,8 @@ struct HubParts: Sendable {
     var random: @Sendable () -> UInt64 = { .random(in: .min ... .max) }
     /// How far the wall clock is ahead of UTC, now: it changes with daylight saving.
     var utcOffsetMinutes: @Sendable () -> Int = { TimeZone.autoupdatingCurrent.secondsFromGMT() / 60 }
+    /// Who was turned away is written down here.
+    var clerk: AuditClerk?
 
     var deskSettings: DeskSettings {
         DeskSettings(
@@ -149,6 +152,9 @@ enum HubOrder: Sendable {
     /// The store's record in `hub.db` has changed.
     case storeChanged(StoreID)
     case contacts(reply: @Sendable ([StoreID: Contact]) -> Void)
+
+    /// An administrator's order, and its row of the audit log, to be written in the same transaction.
+    indirect case audited(@Sendable (Database) throws -> Void, HubOrder)
 
     /// What only the wire thread knows of a store.
     struct Contact: Sendable {

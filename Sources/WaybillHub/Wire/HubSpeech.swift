@@ -84,6 +84,7 @@ extension HubTurn {
             parts.logger.info("store \(store) has enrolled")
         } catch let refusal as EnrolmentRefusal {
             parts.logger.warning("an enrolment was refused: \(refusal)")
+            parts.clerk?.noteRefusedEnrolment(message, refusal)
             reply.reason = refusal.description
         } catch {
             parts.logger.error("an enrolment failed: \(error)")
@@ -110,8 +111,10 @@ extension HubTurn {
             request.machine.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f }.prefix(128).map(
                 Character.init))
         try parts.operations.write { db in
+            let before = try StoreRecord.find(store, in: db)
             try Enrolment.use(
                 store: store, secretHash: hash, publicKey: key.bytes, machine: machine, at: now, in: db)
+            try AuditLog.appendEnrolment(of: store, before: before, key: key, machine: machine, at: now, in: db)
         }
         return store
     }

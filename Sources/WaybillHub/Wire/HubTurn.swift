@@ -278,6 +278,9 @@ struct HubTurn: ~Copyable {
             }
             batch.replies.append { [refusals] in reply(refusals) }
         case .rules(let rules): self.rules = rules
+        case .audited(let record, let order):
+            batch.saves.append(record)
+            obey(order, &batch)
         case .storeChanged(let store): storeChanged(store, now: now, &batch)
         case .contacts(let reply):
             var contacts: [StoreID: HubOrder.Contact] = [:]
