@@ -100,6 +100,14 @@ let package = Package(
             name: "CFaultDisk", cSettings: [.treatAllWarnings(as: .error)],
             linkerSettings: [.linkedLibrary("sqlite3")]),
         library("WaybillFaultDisk", ["CFaultDisk"]),
+        // Damaged values for every decoder. Not installed.
+        library(
+            "WaybillFuzzing",
+            [
+                "WaybillModel", "WaybillWire", "WaybillDatabase", "WaybillImport", "WaybillJobs", "WaybillPackage",
+                "WaybillAdmin", protobuf, crypto, grdb,
+            ]),
+        program("waybill-fuzz", ["WaybillFuzzing", arguments]),
 
         program("waybill-hub", ["WaybillHub", "WaybillModel", arguments, logging, lifecycle, signals]),
         program("waybill-agent", ["WaybillAgent", "WaybillModel", arguments, logging, lifecycle, signals]),
@@ -135,6 +143,7 @@ let package = Package(
             ]),
         tests("WaybillAgentTests", ["WaybillAgent", "WaybillTransfer", "WaybillModel", "WaybillWire"]),
         tests("WaybillFaultDiskTests", ["WaybillFaultDisk", "WaybillDatabase", grdb]),
+        tests("WaybillFuzzTests", ["WaybillFuzzing"]),
         // Both halves of the protocol in one process, over a network of our own.
         tests(
             "WaybillConversationTests",
