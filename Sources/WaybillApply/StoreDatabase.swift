@@ -44,13 +44,15 @@ public final class StoreDatabase: Sendable {
     /// when it turns to WAL, after everything that a configuration can say.
     static func open(_ path: String, label: String) throws -> DatabaseQueue {
         let queue = try OpenDatabase.queue(at: path, label: label)
-        try queue.writeWithoutTransaction { db in
-            try db.execute(
-                sql: """
-                    PRAGMA synchronous = FULL;
-                    PRAGMA secure_delete = OFF;
-                    PRAGMA journal_size_limit = 67108864;
-                    """)
+        try tellingOfMachine(path) {
+            try queue.writeWithoutTransaction { db in
+                try db.execute(
+                    sql: """
+                        PRAGMA synchronous = FULL;
+                        PRAGMA secure_delete = OFF;
+                        PRAGMA journal_size_limit = 67108864;
+                        """)
+            }
         }
         return queue
     }
@@ -58,10 +60,14 @@ public final class StoreDatabase: Sendable {
     /// Ends the use of the file.
     package func close() throws { try queue.close() }
 
-    /// For those who look on.
-    package func read<T>(_ body: (Database) throws -> T) throws -> T { try queue.read(body) }
+    private func write<T>(_ body: (Database) throws -> T) throws -> T {
+        try tellingOfMachine(path) { try queue.write(body) }
+    }
 
-    private func write<T>(_ body: (Database) throws -> T) throws -> T { try queue.write(body) }
+    /// Also for those who look on.
+    package func read<T>(_ body: (Database) throws -> T) throws -> T {
+        try tellingOfMachine(path) { try queue.read(body) }
+    }
 
     /// Begins a new life of the agent: one more than the last the database remembers.
     @discardableResult
@@ -88,7 +94,7 @@ public final class StoreDatabase: Sendable {
     }
 
     public func state() throws -> StoreState {
-        try queue.read { db in
+        try read { db in
             var watermarks: [JobID: Watermark] = [:]
             for row in try Row.fetchAll(db, sql: "SELECT * FROM _waybill_watermark") {
                 if let job = JobID(row["job"]), let session = SessionID(row["session"]) {
@@ -117,7 +123,7 @@ public final class StoreDatabase: Sendable {
 
     /// The oldest unacknowledged reports.
     public func outbox(limit: Int) throws -> [StoreReport] {
-        try queue.read { db in
+        try read { db in
             let blobs = try Data.fetchAll(
                 db, sql: "SELECT report FROM _waybill_outbox ORDER BY id LIMIT ?", arguments: [limit])
             return try blobs.map { try StoreReport(decoding: [UInt8]($0)) }
@@ -170,7 +176,7 @@ public final class StoreDatabase: Sendable {
 
     /// The last sessions that this store has applied or called off, newest first, for people.
     public func lastOutcomes(limit: Int) throws -> [(session: String, job: String, outcome: String, at: Timestamp)] {
-        try queue.read { db in
+        try read { db in
             try Row.fetchAll(
                 db, sql: "SELECT session, job, outcome, at FROM _waybill_outcome ORDER BY at DESC LIMIT ?",
                 arguments: [limit]

@@ -43,11 +43,13 @@ public enum OpenDatabase {
     public static func queue(
         at path: String, label: String, busyMilliseconds: Int = busyMilliseconds, isReadOnly: Bool = false
     ) throws -> DatabaseQueue {
-        let queue = try DatabaseQueue(
-            path: path,
-            configuration: configuration(label: label, busyMilliseconds: busyMilliseconds, isReadOnly: isReadOnly))
-        if !isReadOnly { try queue.writeWithoutTransaction(insistOnSyncing) }
-        return queue
+        try tellingOfMachine(path) {
+            let queue = try DatabaseQueue(
+                path: path,
+                configuration: configuration(label: label, busyMilliseconds: busyMilliseconds, isReadOnly: isReadOnly))
+            if !isReadOnly { try queue.writeWithoutTransaction(insistOnSyncing) }
+            return queue
+        }
     }
 
     /// GRDB sets `synchronous=NORMAL` when it switches a database to WAL, which is after it has prepared it.
@@ -59,8 +61,10 @@ public enum OpenDatabase {
     public static func pool(at path: String, label: String) throws -> DatabasePool {
         var configuration = configuration(label: label)
         configuration.maximumReaderCount = 4
-        let pool = try DatabasePool(path: path, configuration: configuration)
-        try pool.writeWithoutTransaction(insistOnSyncing)
-        return pool
+        return try tellingOfMachine(path) {
+            let pool = try DatabasePool(path: path, configuration: configuration)
+            try pool.writeWithoutTransaction(insistOnSyncing)
+            return pool
+        }
     }
 }

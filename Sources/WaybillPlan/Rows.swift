@@ -67,18 +67,22 @@ public final class Rows {
         queue = try OpenDatabase.queue(at: path, label: "rows")
         self.hqPath = hqPath
         self.random = random
-        try queue.writeWithoutTransaction { db in
-            // A second copy of the rows for every purge would be the price of overwriting freed pages.
-            try db.execute(sql: "PRAGMA secure_delete = OFF")
-            try db.execute(sql: "ATTACH DATABASE ? AS hq", arguments: [Rows.readOnlyURI(hqPath)])
-            try RowsSchema.install(in: db)
-            try db.execute(
-                sql: """
-                    INSERT INTO meta (name, value) VALUES ('epoch', :epoch)
-                    ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE CAST(meta.value AS INTEGER) < :epoch - 1
-                    """,
-                arguments: ["epoch": String(minimumEpoch)])
+        try tellingOfMachine(path) {
+            try queue.writeWithoutTransaction { db in try Rows.install(in: db, hqPath, minimumEpoch: minimumEpoch) }
         }
+    }
+
+    private static func install(in db: Database, _ hqPath: String, minimumEpoch: Int64) throws {
+        // A second copy of the rows for every purge would be the price of overwriting freed pages.
+        try db.execute(sql: "PRAGMA secure_delete = OFF")
+        try db.execute(sql: "ATTACH DATABASE ? AS hq", arguments: [Rows.readOnlyURI(hqPath)])
+        try RowsSchema.install(in: db)
+        try db.execute(
+            sql: """
+                INSERT INTO meta (name, value) VALUES ('epoch', :epoch)
+                ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE CAST(meta.value AS INTEGER) < :epoch - 1
+                """,
+            arguments: ["epoch": String(minimumEpoch)])
     }
 
     static func readOnlyURI(_ path: String) -> String {
@@ -110,6 +114,10 @@ public final class Rows {
     /// else is read and that derivation is returned. Otherwise the job's queries run into staging tables, and only
     /// real differences become new row versions. One transaction: a crash leaves the derivation before.
     public func derive(_ job: Job) throws -> Derivation {
+        try tellingOfMachine(queue.path) { try deriveRows(of: job) }
+    }
+
+    private func deriveRows(of job: Job) throws -> Derivation {
         let lineage = Lineage(hqPath: hqPath)
         let isHistoryBroken = try lineage.check(in: queue)
         if isHistoryBroken { try lineage.startEpoch(in: queue) }

@@ -10,16 +10,16 @@ public final class Operations: Sendable {
 
     public init(path: String) throws {
         pool = try OpenDatabase.pool(at: path, label: "hub")
-        try OperationsSchema.migrator.migrate(pool)
+        try tellingOfMachine(path) { try OperationsSchema.migrator.migrate(pool) }
     }
 
     /// One durable transaction.
     public func write<T>(_ body: (Database) throws -> T) throws -> T {
-        try pool.write(body)
+        try tellingOfMachine(pool.path) { try pool.write(body) }
     }
 
     public func read<T>(_ body: (Database) throws -> T) throws -> T {
-        try pool.read(body)
+        try tellingOfMachine(pool.path) { try pool.read(body) }
     }
 
     /// The same for async callers: waits without blocking a thread of Swift's pool.

@@ -63,9 +63,7 @@ final class SessionBuilder {
                 try build(&session)
             } catch {
                 logger.error("session \(id) of job \(session.job) could not be built: \(error)")
-                session.status = .createFailed
-                session.message = "\(error)"
-                try operations.write { try session.save(in: $0) }
+                try giveUp(session, because: error)
             }
         } catch {
             logger.error("hub.db could not be used for session \(id): \(error)")
