@@ -144,6 +144,13 @@ let package = Package(
         tests("WaybillAgentTests", ["WaybillAgent", "WaybillTransfer", "WaybillModel", "WaybillWire"]),
         tests("WaybillFaultDiskTests", ["WaybillFaultDisk", "WaybillDatabase", grdb]),
         tests("WaybillFuzzTests", ["WaybillFuzzing"]),
+        // What the product's own databases are after every fault that a disk can have.
+        tests(
+            "WaybillFaultTests",
+            [
+                "WaybillFaultDisk", "WaybillApply", "WaybillPackage", "WaybillWire", "WaybillSessions", "WaybillPlan",
+                "WaybillJobs", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb,
+            ]),
         // Both halves of the protocol in one process, over a network of our own.
         tests(
             "WaybillConversationTests",
