@@ -14,7 +14,7 @@ extension SessionBuilder {
         do {
             try operations.write { try session.save(in: $0) }
         } catch {
-            wire.post(.offer(session, [], []) {})
+            post(.offer(session, [], []) {})
             throw error
         }
     }
