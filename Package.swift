@@ -57,6 +57,7 @@ let package = Package(
         library("WaybillWire", ["WaybillModel", protobuf, crypto]),
         library("WaybillSocket", ["CZeroMQ", logging]),
         library("WaybillDatabase", ["WaybillModel", grdb]),
+        library("WaybillDigest", ["WaybillModel", "WaybillDatabase", grdb, crypto]),
 
         // HQ tables -> capture -> plan -> package
         library("WaybillCapture", ["WaybillModel", "WaybillDatabase", grdb]),
@@ -68,12 +69,16 @@ let package = Package(
                 .embedInCode("Retail/prices.yaml"),
             ]),
         library("WaybillSchedule", ["WaybillModel", "WaybillJobs"]),
-        library("WaybillPlan", ["WaybillModel", "WaybillDatabase", "WaybillCapture", "WaybillJobs", grdb]),
+        library(
+            "WaybillPlan",
+            ["WaybillModel", "WaybillDatabase", "WaybillCapture", "WaybillJobs", "WaybillDigest", grdb]),
         library("WaybillPackage", ["WaybillModel", "WaybillDatabase", "WaybillWire", "CZstd", crypto, grdb]),
 
         // -> transfer -> apply
         library("WaybillTransfer", ["WaybillModel", "WaybillWire"]),
-        library("WaybillApply", ["WaybillModel", "WaybillDatabase", "WaybillWire", "WaybillPackage", grdb]),
+        library(
+            "WaybillApply",
+            ["WaybillModel", "WaybillDatabase", "WaybillWire", "WaybillPackage", "WaybillDigest", grdb]),
 
         // -> status -> fold -> session list
         library("WaybillSessions", ["WaybillModel", "WaybillDatabase", "WaybillSchedule", grdb, crypto]),
@@ -117,6 +122,7 @@ let package = Package(
         tests("WaybillWireTests", ["WaybillWire", "WaybillModel", crypto]),
         tests("WaybillSocketTests", ["WaybillSocket", logging]),
         tests("WaybillDatabaseTests", ["WaybillDatabase", grdb]),
+        tests("WaybillDigestTests", ["WaybillDigest", "WaybillModel", "WaybillDatabase", grdb]),
         tests("WaybillCaptureTests", ["WaybillCapture", "WaybillDatabase", grdb]),
         tests("WaybillImportTests", ["WaybillImport", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb]),
         tests(
@@ -138,7 +144,8 @@ let package = Package(
             "WaybillHubTests",
             [
                 "WaybillHub", "WaybillModel", "WaybillWire", "WaybillSessions", "WaybillAdmin", "WaybillCapture",
-                "WaybillDatabase", "WaybillJobs", "WaybillPlan", "WaybillSchedule", logging, lifecycle,
+                "WaybillDatabase", "WaybillJobs", "WaybillPlan", "WaybillSchedule", "WaybillApply", "WaybillPackage",
+                logging, lifecycle,
                 httpClient, hummingbird, yams, grdb,
             ]),
         tests("WaybillAgentTests", ["WaybillAgent", "WaybillTransfer", "WaybillModel", "WaybillWire"]),

@@ -125,12 +125,30 @@ public struct HubStatus: Codable, Hashable, Sendable {
         }
     }
 
+    /// A job of which a store has other rows than HQ says.
+    public struct Divergence: Codable, Hashable, Sendable {
+        public var store: StoreID
+        public var job: JobID
+        public var at: UTCTime
+        /// Rows that were counted.
+        public var rows: Int64
+
+        public init(store: StoreID, job: JobID, at: UTCTime, rows: Int64) {
+            self.store = store
+            self.job = job
+            self.at = at
+            self.rows = rows
+        }
+    }
+
     public var hub: Hub
     public var stores: Stores
     public var sessions: Sessions
     public var jobs: Jobs
     public var disk: Disk
     @Nullable public var slowest: Slowest?
+    /// Stores that were found to have other rows than HQ says, when they were last verified.
+    public var diverged: [Divergence] = []
     /// The newest ones, newest first.
     public var errors: [Problem]
 

@@ -36,6 +36,10 @@ public struct StoreSummary: Codable, Hashable, Sendable {
     public var behind: [JobID]
     /// Free bytes on the disk of the store's database, as the agent last said.
     @Nullable public var freeBytes: Int64?
+    /// By job: where the store stood when all of it was last found to be as it should be.
+    public var verifiedThrough: [String: VerifiedValue] = [:]
+    /// Jobs of which rows were found to differ when they were last verified.
+    public var diverged: [JobID] = []
     /// One plain sentence when something about the store needs a person.
     @Nullable public var message: String?
 

@@ -53,6 +53,7 @@ struct TablePreparation {
             switch try existingTable(table) {
             case .none: return try create(table)
             case .ofOtherShape(let evolution): return try evolve(table, evolution)
+            case .ofThisShape where !table.ranges.isEmpty: return try repair(table)
             case .ofThisShape: return try manifest.kind == .full || table.isWhole ? compare(table) : change(table)
             }
         } catch {
@@ -155,7 +156,7 @@ struct TablePreparation {
         return .direct(shape, isNew: false, rows: rows.relation, removed: removed.relation)
     }
 
-    private func difference(_ name: String, limit: Int64, _ query: String) throws -> (relation: String, count: Int64) {
+    func difference(_ name: String, limit: Int64, _ query: String) throws -> (relation: String, count: Int64) {
         let relation = "temp." + quoted(name)
         try db.execute(
             sql: """
@@ -168,7 +169,7 @@ struct TablePreparation {
     private func packaged(_ table: PackageTable) -> String { "package." + quoted(table.shape.name) }
 
     /// Reads the table's pages, not its rows, and takes no lock: some tens of milliseconds for a million rows.
-    private func tableBytes(_ table: PackageTable) throws -> Int64 {
+    func tableBytes(_ table: PackageTable) throws -> Int64 {
         let rows = try Int64.fetchOne(db, sql: "SELECT count(*) FROM main.\(quoted(table.shape.name))") ?? 0
         return rows * rowBytes
     }

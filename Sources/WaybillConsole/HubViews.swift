@@ -19,7 +19,7 @@ public enum HubViews {
                     ? ", \(Humane.count(sessions.awaitingApproval)) awaiting approval" : ""),
             jobs(status.jobs),
         ].map { screen.line($0) }
-        lines += RetentionViews.disk(status).map { screen.line($0) }
+        lines += RetentionViews.disk(status).map { screen.line($0) } + VerifyViews.diverged(status, now: now, screen)
         guard !status.errors.isEmpty else { return lines + ["errors    none"] }
         lines.append("errors")
         var table = TextTable("  WHEN", "STORE", "SESSION", "MESSAGE")

@@ -9,7 +9,7 @@ public enum StoreViews {
         for store in stores {
             table.add(
                 .init(store.store.rawValue), state(store), .init(Humane.age(store.lastSeen, now: now)),
-                .init(store.agentVersion ?? "-"), behind(store), .init(store.message ?? ""))
+                .init(store.agentVersion ?? "-"), behind(store), .init(VerifyViews.message(store)))
         }
         return table.lines(screen)
     }
@@ -32,7 +32,7 @@ public enum StoreViews {
                     .init(job), .init(String(watermark.version)), .init(watermark.session.rawValue),
                     isBehind ? .init("behind", .warning) : .init("up to date", .good))
             }
-            lines += [""] + table.lines(screen)
+            lines += [""] + table.lines(screen) + VerifyViews.standing(summary, now: now, screen)
         }
         if !store.deliveries.isEmpty {
             var table = TextTable(

@@ -21,6 +21,7 @@ public final class Hub: Service {
     private let publisher: Publisher
     private let retention: RetentionThread
     private let runner: JobRunner
+    private let verifier: Verifier
     private let admin: AdminServer
     private let logger: Logger
 
@@ -89,9 +90,14 @@ public final class Hub: Service {
             settings: JobClockSettings(isAutomatic: configuration.automaticRuns, zone: .current),
             catalogue: jobs, logger: logger)
         jobs.observe { [runner] set in runner.post(.catalogue(set.jobs)) }
+        verifier = Verifier(
+            parts: VerifyTurn.Parts(
+                home: home, operations: operations, jobs: jobs, queue: queue, inbox: parts.proofs, clock: clock,
+                isAutomatic: configuration.automaticVerification, logger: logger,
+                post: { [wire] order in wire.post(order) }))
         let backend = HubBackend(
             home: home, configuration: configuration, operations: operations, staging: staging, wire: wire,
-            publisher: publisher, runner: runner, retention: retention, catalogue: jobs, curveKeys: curveKeys,
+            publisher: publisher, runner: runner, retention: retention, verifier: verifier, catalogue: jobs, curveKeys: curveKeys,
             signingKey: signingKey, clock: clock, startedAt: startedAt)
         let endpoint = configuration.listen
         let listener = try configuration.adminListener(tokens: home.adminTokens)
@@ -117,13 +123,14 @@ public final class Hub: Service {
     /// Serves until the service group shuts down.
     public func run() async throws {
         let wire = wire
-        let (publisher, runner, retention) = (publisher, runner, retention)
+        let (publisher, runner, retention, verifier) = (publisher, runner, retention, verifier)
         try await onOwnThread {
             try publisher.start(wire: wire)
             try wire.start()
             // After the publisher, which takes up what an earlier hub had begun: nothing is built twice.
             try runner.start()
             try retention.start()
+            try verifier.start()
         }
         do {
             try await admin.run()
@@ -137,8 +144,10 @@ public final class Hub: Service {
     private func stop() async {
         ServiceManager.tell("STOPPING=1")
         let (wire, publisher, runner, network, retention) = (wire, publisher, runner, network, retention)
+        let verifier = verifier
         do {
             try await onOwnThread {
+                verifier.stop()
                 retention.stop()
                 runner.stop()
                 publisher.stop()

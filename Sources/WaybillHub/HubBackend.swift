@@ -23,6 +23,7 @@ struct HubBackend: AdminBackend {
     let publisher: Publisher
     let runner: JobRunner
     let retention: RetentionThread
+    let verifier: Verifier
     let catalogue: JobCatalogue
     let curveKeys: CurveKeyPair
     let signingKey: SigningKey
@@ -46,7 +47,7 @@ struct HubBackend: AdminBackend {
             let online = active.filter { contacts[$0.id]?.isOnline == true }.count
             let behind = try SessionList.behind(in: db)
             let failures = try SessionList.failures(limit: 20, in: db)
-            return HubStatus(
+            var status = HubStatus(
                 hub: HubStatus.Hub(version: WaybillVersion.text, startedAt: UTCTime(startedAt), home: home.path),
                 stores: HubStatus.Stores(
                     active: active.count, online: online, offline: active.count - online,
@@ -63,6 +64,8 @@ struct HubBackend: AdminBackend {
                     return HubStatus.Problem(
                         at: UTCTime(at), store: failure.store, session: failure.session, message: failure.message)
                 })
+            status.diverged = try VerificationRecord.diverged(in: db).map(HubStatus.Divergence.init)
+            return status
         }
     }
 
@@ -106,13 +109,15 @@ struct HubBackend: AdminBackend {
     ) throws -> StoreSummary {
         let positions = try StoreRecord.positions(of: record.id, in: db)
         let seen = [record.lastSeen, contact?.lastHeard].compactMap { $0 }.max()
-        return StoreSummary(
+        var summary = StoreSummary(
             store: record.id, state: WaybillAdmin.StoreState(rawValue: record.state.rawValue) ?? .pending,
             online: contact?.isOnline ?? false, lastSeen: seen.map(UTCTime.init),
             agentVersion: record.agentVersion.isEmpty ? nil : record.agentVersion,
             watermarks: positions,
             behind: behind.sorted(), freeBytes: contact?.freeBytes,
             message: record.message.isEmpty ? nil : record.message)
+        summary.take(try VerificationRecord.standings(of: record.id, in: db))
+        return summary
     }
 
     private func unknownStore(_ store: StoreID) -> AdminError {

@@ -26,6 +26,8 @@ public struct HubConfiguration: Sendable, Equatable {
     public var adminAllowsAnyAddress: Bool
     /// Days that rows of the audit log are kept; 0 for ever.
     public var auditDays: Int
+    /// Whether stores are verified by themselves, as often as their jobs say.
+    public var automaticVerification: Bool
     /// trace, debug, info, notice, warning, error.
     public var logLevel: String
 
@@ -44,6 +46,7 @@ public struct HubConfiguration: Sendable, Equatable {
         adminListen = ""
         adminAllowsAnyAddress = false
         auditDays = 0
+        automaticVerification = true
         logLevel = "info"
     }
 
@@ -64,13 +67,15 @@ public struct HubConfiguration: Sendable, Equatable {
         var admin_listen: String?
         var admin_allow_any_address: Bool?
         var keep_audit_days: Int?
+        var automatic_verification: Bool?
         var log_level: String?
     }
 
     static let settings = [
         "listen", "announce", "enrol", "advertise", "hello_seconds", "offline_after_seconds", "enrolment_code_hours",
         "keep_sessions_days", "keep_packages_days", "keep_changes_days", "keep_changes_rows", "keep_staging_days",
-        "automatic_runs", "admin_listen", "admin_allow_any_address", "keep_audit_days", "log_level",
+        "automatic_runs", "automatic_verification", "admin_listen", "admin_allow_any_address", "keep_audit_days",
+        "log_level",
     ]
 
     /// - Throws: ``HomeFault`` naming the file and the setting.
@@ -106,6 +111,7 @@ public struct HubConfiguration: Sendable, Equatable {
         adminListen = file.admin_listen ?? adminListen
         adminAllowsAnyAddress = file.admin_allow_any_address ?? adminAllowsAnyAddress
         auditDays = file.keep_audit_days ?? auditDays
+        automaticVerification = file.automatic_verification ?? automaticVerification
         logLevel = file.log_level ?? logLevel
         do { try check() } catch { throw HomeFault("\(path): \(error)") }
     }
@@ -206,6 +212,9 @@ public struct HubConfiguration: Sendable, Equatable {
 
         # Whether jobs start by themselves: by schedule, when HQ's tables change, when a store enrols.
         # automatic_runs: true
+
+        # Whether stores are verified by themselves, as often as their jobs say (verify: every: 24h).
+        # automatic_verification: true
 
         # trace, debug, info, notice, warning or error
         # log_level: info

@@ -195,6 +195,8 @@ public struct Job: Sendable, Equatable {
     public var deliveryWindow: DeliveryWindow?
     /// Failed attempts of a store, for reasons that waiting does not heal, until its delivery is suspended; 0: never.
     public var tryCount: Int
+    /// Whether and how often stores are verified by themselves.
+    public var verification: VerificationPolicy
     /// Where the definition stands: a file's name in `HOME/jobs`, or nil for one that comes with the hub.
     public var file: String?
 
@@ -203,7 +205,7 @@ public struct Job: Sendable, Equatable {
         slices: [Slice] = [], remembered: [String] = [], follows: [JobID] = [],
         triggers: JobTriggers = JobTriggers(), runPolicy: RunPolicy = RunPolicy(),
         limits: ChangeLimits = ChangeLimits(), deliveryWindow: DeliveryWindow? = nil, tryCount: Int = Limits.tryCount,
-        file: String? = nil
+        verification: VerificationPolicy = VerificationPolicy(), file: String? = nil
     ) {
         self.id = id
         self.title = title
@@ -218,6 +220,7 @@ public struct Job: Sendable, Equatable {
         self.limits = limits
         self.deliveryWindow = deliveryWindow
         self.tryCount = tryCount
+        self.verification = verification
         self.file = file
     }
 }

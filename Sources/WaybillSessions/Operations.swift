@@ -61,11 +61,14 @@ public struct SessionRequest: Hashable, Sendable, Codable {
     public var stores: [String]?
     /// Now, whatever the job's delivery window says.
     public var isUrgent: Bool
+    /// A repair: of what this verification found.
+    public var verification: Int64?
 
-    public init(isFull: Bool, stores: [String]?, isUrgent: Bool = false) {
+    public init(isFull: Bool, stores: [String]?, isUrgent: Bool = false, verification: Int64? = nil) {
         self.isFull = isFull
         self.stores = stores
         self.isUrgent = isUrgent
+        self.verification = verification
     }
 
     public init(from decoder: any Decoder) throws {
@@ -74,6 +77,7 @@ public struct SessionRequest: Hashable, Sendable, Codable {
         stores = try container.decodeIfPresent([String].self, forKey: .stores)
         // Not there in what an older hub has written.
         isUrgent = try container.decodeIfPresent(Bool.self, forKey: .isUrgent) ?? false
+        verification = try container.decodeIfPresent(Int64.self, forKey: .verification)
     }
 }
 

@@ -153,6 +153,7 @@ enum OperationsSchema {
         migrator.registerMigration("3 job runs") { db in try JobRunSchema.create(in: db) }
         migrator.registerMigration("where stores stand, as one number") { db in try Reach.createTables(in: db) }
         migrator.registerMigration("audit") { db in try AuditLog.createTables(in: db) }
+        migrator.registerMigration("verifications") { db in try VerificationRecord.createTables(in: db) }
         return migrator
     }
 }

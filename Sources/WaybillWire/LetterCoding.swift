@@ -24,6 +24,7 @@ extension AgentLetter {
             wire.chunkRequest.package = Data(package.bytes)
             wire.chunkRequest.index = UInt32(clamping: index)
         case .reports(let reports): wire.reports.reports = reports.map(WireReport.init)
+        case .digests(let digests): wire.digests = WireDigests(digests)
         }
         return try wire.serializedBytes()
     }
@@ -64,6 +65,7 @@ extension AgentLetter {
             }
             body = .reports(checked)
             strangeReports = strange
+        case .digests(let digests): body = .digests(try Digests(checking: digests))
         case nil: throw LetterFault("the message has no body that is known here", isOfNewerKind: true)
         }
     }
@@ -121,6 +123,7 @@ extension HubLetter {
         case .cancel(let order): wire.cancel = WireCancel(order)
         case .refused(let reason): wire.refused.reason = reason
         case .regressed(let counter): wire.regressed.counter = counter
+        case .examine(let examine): wire.examine = WireExamine(examine)
         }
         return try wire.serializedBytes()
     }
@@ -160,6 +163,7 @@ extension HubLetter {
         case .cancel(let wire): self = .cancel(try CancelOrder(checking: wire))
         case .refused(let wire): self = .refused(reason: plainText(wire.reason))
         case .regressed(let wire): self = .regressed(counter: wire.counter)
+        case .examine(let wire): self = .examine(try Examine(checking: wire))
         case nil: throw LetterFault("the message has no body that is known here", isOfNewerKind: true)
         }
     }

@@ -40,6 +40,7 @@ public struct AgentLetter: Hashable, Sendable {
         case request(session: SessionID, run: Int, attempt: Int)
         case chunkRequest(package: PackageID, index: Int)
         case reports([StoreReport])
+        case digests(Digests)
     }
 
     /// Who I am and where I stand.
@@ -97,6 +98,7 @@ public enum HubLetter: Hashable, Sendable {
     case cancel(CancelOrder)
     case refused(reason: String)
     case regressed(counter: Int64)
+    case examine(Examine)
 
     /// What there is for a store.
     public struct Welcome: Hashable, Sendable {

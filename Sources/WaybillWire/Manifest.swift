@@ -15,10 +15,12 @@ public struct PackageTable: Hashable, Sendable {
     public var keepsRows: Bool
     /// For columns that were renamed: the name before, by the name now.
     public var formerNames: [String: String]
+    /// In a repair: the only rows that the package is about. They become exactly the package's.
+    public var ranges: [KeyRange]
 
     public init(
         shape: TableShape, rows: Int64, removed: Int64, isWhole: Bool = false, keepsRows: Bool = false,
-        formerNames: [String: String] = [:]
+        formerNames: [String: String] = [:], ranges: [KeyRange] = []
     ) {
         self.shape = shape
         self.rows = rows
@@ -26,6 +28,7 @@ public struct PackageTable: Hashable, Sendable {
         self.isWhole = isWhole
         self.keepsRows = keepsRows
         self.formerNames = formerNames
+        self.ranges = ranges
     }
 }
 
@@ -91,9 +94,12 @@ public struct Manifest: Hashable, Sendable {
 
     /// The newest format that is read. Written is the oldest that says it all, so that agents who know no other go on
     /// with the jobs that need no other.
-    static let newestFormat: UInt32 = 2
+    static let newestFormat: UInt32 = 3
 
-    private var format: UInt32 { tables.contains { $0.isWhole || $0.keepsRows } ? 2 : 1 }
+    private var format: UInt32 {
+        if tables.contains(where: { !$0.ranges.isEmpty }) { return 3 }
+        return tables.contains { $0.isWhole || $0.keepsRows } ? 2 : 1
+    }
 
     /// The bytes that are signed and sent.
     public func encoded() throws -> [UInt8] {
@@ -182,6 +188,9 @@ public struct Manifest: Hashable, Sendable {
             guard kind == .delta || !checked.isWhole else {
                 throw ManifestFault("table \(checked.shape.name) of a full package is said to be whole")
             }
+            guard kind == .delta || checked.ranges.isEmpty else {
+                throw ManifestFault("table \(checked.shape.name) of a full package is said to be a repair")
+            }
             tables.append(checked)
         }
         return tables
@@ -237,7 +246,7 @@ extension PackageTable {
         }
         self.init(
             shape: shape, rows: wire.rows, removed: wire.removed, isWhole: wire.whole, keepsRows: wire.keeps,
-            formerNames: formerNames)
+            formerNames: formerNames, ranges: try PackageTable.ranges(wire, of: shape))
     }
 }
 
@@ -264,5 +273,6 @@ extension WireTable {
         removed = table.removed
         whole = table.isWhole
         keeps = table.keepsRows
+        ranges = table.ranges.map(WireKeyRange.init)
     }
 }

@@ -118,6 +118,8 @@ extension Conversation {
         case .raiseIncarnation(let counter):
             agent.database.begin(above: counter, random: chance.next())
             return .stored(agent.database.state)
+        // Nobody asks in this conversation.
+        case .examine: break
         case .log(let text, _): note("  \(agent.store): \(text)")
         }
         return nil

@@ -115,7 +115,7 @@ extension Conversation {
             let random = chance.next()
             batch.begins.append { $0.create(job: job, isFull: false, stores: [store], random: random) }
         case .log(let text, _): note("  hub: \(text)")
-        case .answerCancel, .answerRerun, .answerRetry: break
+        case .answerCancel, .answerRerun, .answerRetry, .proof, .answerExamine: break
         }
     }
 
@@ -124,7 +124,7 @@ extension Conversation {
         var sessions: [SessionID] = []
         switch letter.body {
         case .hello(let hello): sessions = hello.watermarks.values.map(\.session)
-        case .chunkRequest: break
+        case .chunkRequest, .digests: break
         case .request(let session, _, _): sessions = [session]
         case .reports(let reports): sessions = reports.map(\.session)
         }

@@ -40,6 +40,7 @@ public struct AgentCore: Sendable {
     var freeBytes: Int64 = 0
     var isDownloadWindowOpen = true
     var utcOffsetMinutes: Int?
+    var proof = ProofWork()
 
     public init(store: StoreID, settings: AgentSettings, stored: StoredState) {
         self.store = store
@@ -101,6 +102,7 @@ public struct AgentCore: Sendable {
         case .applied(let name, let result): applied(name, result, now: now, &effects)
         case .outcomesForgotten(let isAll): if !isAll { forgettingDue = now }
         case .failed(let package, let fault): failed(package, fault, now: now, &effects)
+        case .examined(let digests): examined(digests, &effects)
         case .tick(let surroundings):
             freeBytes = surroundings.freeBytes
             isDownloadWindowOpen = surroundings.isDownloadWindowOpen
@@ -203,6 +205,8 @@ public enum AgentEvent: Sendable {
     case failed(PackageID, AgentFault)
     /// A slice of old outcomes was forgotten; or all there were.
     case outcomesForgotten(isAll: Bool)
+    /// The answer to the question that is being worked on.
+    case examined(AgentLetter.Digests)
     case tick(Surroundings)
 }
 
@@ -234,6 +238,8 @@ public enum AgentEffect: Sendable {
     case forgetOutcomes(oldest: Int64?)
     /// Begin an incarnation above the counter; answered by `.stored`.
     case raiseIncarnation(above: Int64)
+    /// Read what the store's tables hold; answered by `.examined`.
+    case examine(HubLetter.Examine)
     case log(String, isProblem: Bool)
 }
 

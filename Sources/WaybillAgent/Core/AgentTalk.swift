@@ -56,6 +56,7 @@ extension AgentCore {
             sendRequest(&effects)
         case .acknowledgement(let names): acknowledged(names, &effects)
         case .cancel(let order): cancel(order, &effects)
+        case .examine(let question): examine(question, &effects)
         case .refused(let reason):
             effects.append(.log("the hub refuses this store: \(reason)", isProblem: true))
             offers = []

@@ -162,6 +162,7 @@ final class AgentTurn {
         case .raiseIncarnation(let counter):
             _ = try ledger.raiseIncarnation(above: counter, random: parts.random())
             return .stored(try ledger.storedState())
+        case .examine(let question): worker.add(.examine(question))
         case .log(let text, let isProblem): parts.logger.log(level: isProblem ? .warning : .info, "\(text)")
         }
         return nil

@@ -16,10 +16,11 @@ final class Worker: Sendable {
         case unpack(Manifest)
         case apply(Manifest, run: Int, attempt: Int)
         case discard(PackageID)
+        case examine(HubLetter.Examine)
     }
 
-    private let parts: AgentParts
-    private let post: @Sendable (AgentEvent) -> Void
+    let parts: AgentParts
+    let post: @Sendable (AgentEvent) -> Void
     private let queue = Guarded()
     private let isStopRequested = Atomic(false)
     private let thread = Mutex<LoopThread?>(nil)
@@ -94,6 +95,7 @@ final class Worker: Sendable {
         case .unpack(let manifest): unpack(manifest)
         case .apply(let manifest, let run, let attempt): apply(manifest, run, attempt, applier, ledger)
         case .discard(let package): discard(package)
+        case .examine(let question): examine(question)
         }
     }
 

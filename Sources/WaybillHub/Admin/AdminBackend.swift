@@ -39,6 +39,10 @@ public protocol AdminBackend: Sendable {
     func plan(_ request: PlanRequest) async throws -> PlanReply
     /// Offers a session that awaits approval to its stores.
     func approve(_ session: SessionReference) async throws -> ApproveReply
+    /// Begins to verify that stores have what jobs define for them, and returns.
+    func verify(_ request: VerifyRequest) async throws -> VerifyReply
+    /// Newest first.
+    func verifications(_ filter: VerificationFilter) async throws -> [VerificationSummary]
 
     /// By store, all of them.
     func stores() async throws -> [StoreSummary]

@@ -12,6 +12,7 @@ struct AdminRoutes {
         addStores(to: v1)
         addRetention(to: v1)
         addPlans(to: v1)
+        addVerifications(to: v1)
         v1.get("tables") { _, _ in try jsonResponse(try await backend.tables()) }
         v1.get("jobs") { _, _ in try jsonResponse(try await backend.jobs()) }
         v1.post("jobs/check") { request, context in

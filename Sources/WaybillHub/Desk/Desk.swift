@@ -74,6 +74,7 @@ public struct Desk: Sendable {
         case .cancel(let delivery, let reason): cancel(delivery, reason: reason, now: now, &effects)
         case .rerun(let delivery): rerun(delivery, now: now, &effects)
         case .retry(let delivery): retry(delivery, now: now, &effects)
+        case .examine(let question): examine(question, now: now, &effects)
         case .unreachable(let routing):
             if peer?.routing == routing { peer = nil }
         case .recordChanged(let record): recordChanged(record, &effects)
@@ -127,6 +128,8 @@ public enum DeskEvent: Sendable {
     case rerun(Delivery)
     /// Try a suspended delivery again.
     case retry(Delivery)
+    /// Ask the store what its tables hold.
+    case examine(HubLetter.Examine)
     /// A message could not be delivered: the connection is gone.
     case unreachable(routing: [UInt8])
     /// Enrolled, retired or added anew.
@@ -161,6 +164,10 @@ public enum DeskEffect: Sendable, Hashable {
     case answerRerun(refusal: String?)
     /// The same for a retry.
     case answerRetry(refusal: String?)
+    /// What the store says its tables hold, for whoever asked.
+    case proof(AgentLetter.Digests)
+    /// Whether the question has gone out: not to a store that is away.
+    case answerExamine(isSent: Bool)
     /// For the hub's log; `isProblem` above routine.
     case log(String, isProblem: Bool)
 }

@@ -35,6 +35,7 @@ extension Desk {
                 effects.append(.send(routing, .noChunk(package: package, index: index, reason: reason)))
             }
         case .reports(let reports): fold(reports, strange: letter.strangeReports, now: now, &effects)
+        case .digests(let digests): effects.append(.proof(digests))
         }
         if contactSavedAt.map({ now - $0 >= DeskSettings.contactSaveMilliseconds }) ?? true {
             saveContact(now, &effects)

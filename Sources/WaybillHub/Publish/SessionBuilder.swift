@@ -74,6 +74,7 @@ final class SessionBuilder {
         guard let job = jobs.current.job(session.job)?.at(clock.now()) else {
             throw HomeFault("there is no job \(session.job)")
         }
+        if try buildRepair(&session, job) { return }
         let draft = try draft(job, session.request)
         session.version = draft.derivation.version
         session.token = draft.derivation.token

@@ -110,6 +110,8 @@ struct HubParts: Sendable {
     var utcOffsetMinutes: @Sendable () -> Int = { TimeZone.autoupdatingCurrent.secondsFromGMT() / 60 }
     /// Who was turned away is written down here.
     var clerk: AuditClerk?
+    /// Where answers about stores' tables go.
+    var proofs = ProofInbox()
 
     var deskSettings: DeskSettings {
         DeskSettings(
@@ -147,6 +149,8 @@ enum HubOrder: Sendable {
     case cancel(SessionID, stores: [StoreID]?, reason: String, reply: @Sendable ([StoreID: CancelAnswer]) -> Void)
     case rerun(SessionID, stores: [StoreID]?, reply: @Sendable ([StoreID: String?]) -> Void)
     case retry(SessionID, stores: [StoreID]?, reply: @Sendable ([StoreID: String?]) -> Void)
+    /// Ask a store what its tables hold. Replies whether the question has gone out; the answer goes to the proofs.
+    case examine(StoreID, HubLetter.Examine, reply: @Sendable (Bool) -> Void)
     /// Jobs were read anew: their order and windows from now on.
     case rules([JobID: DeliveryRules])
     /// The store's record in `hub.db` has changed.

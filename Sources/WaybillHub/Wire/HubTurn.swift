@@ -158,7 +158,8 @@ struct HubTurn: ~Copyable {
         case .catchUp(let job) where parts.jobs.known.job(job) != nil: batch.catchUps.append((job, store))
         case .catchUp: break
         case .log(let text, let isProblem): parts.logger.log(level: isProblem ? .warning : .info, "\(text)")
-        case .answerCancel, .answerRerun, .answerRetry: break  // taken by whoever gave the order
+        case .answerCancel, .answerRerun, .answerRetry, .answerExamine: break  // taken by whoever gave the order
+        case .proof(let digests): batch.replies.append { [parts] in parts.proofs.post(.digests(store, digests)) }
         }
     }
 
@@ -277,6 +278,7 @@ struct HubTurn: ~Copyable {
                 }
             }
             batch.replies.append { [refusals] in reply(refusals) }
+        case .examine(let store, let question, let reply): examine(store, question, now: now, &batch, reply)
         case .rules(let rules): self.rules = rules
         case .audited(let record, let order):
             batch.saves.append(record)
@@ -305,6 +307,7 @@ struct HubTurn: ~Copyable {
             return parts.logger.error("session \(session.id) could not be looked up in hub.db: \(error)")
         }
         for record in sealed { batch.saves.append { try record.save(in: $0) } }
+        if offerRepair(session, deliveries, now: now, &batch) { return }
         batch.saves.append { try HeldSession.supersede(by: session, deliveries, in: $0) }
         if session.status == .awaitingApproval {
             return batch.saves.append { try HeldSession.hold(session, deliveries, at: now, in: $0) }
@@ -369,6 +372,7 @@ extension AgentLetter {
         case .chunkRequest: []
         case .request(let session, _, _): [session]
         case .reports(let reports): Array(Set(reports.map(\.session)))
+        case .digests: []
         }
     }
 }

@@ -8,7 +8,7 @@ public enum JobFile {
 
     static let settings = [
         "job", "title", "inputs", "follows", "triggers", "retry", "limits", "delivery", "slices", "remember",
-        "prepare", "subjobs",
+        "prepare", "subjobs", "verify",
     ]
 
     /// - Parameter file: the file's name, for faults and for ``Job/file``.
@@ -80,7 +80,8 @@ public enum JobFile {
             prepare: prepare(section), subjobs: subjobs, slices: slices(section),
             remembered: section.plainNames("remember"), follows: follows(section), triggers: triggers.triggers(section),
             runPolicy: triggers.retry(section), limits: limits(section), deliveryWindow: delivery.window,
-            tryCount: delivery.tryCount ?? Limits.tryCount, file: file)
+            tryCount: delivery.tryCount ?? Limits.tryCount, verification: VerificationPolicy(reading: section),
+            file: file)
         JobRules(job: job, section: section).check()
         return job
     }

@@ -169,6 +169,33 @@ actor FakeBackend: AdminBackend {
         return ApproveReply(session: id, stores: ["S1", "S2"].compactMap(StoreID.init))
     }
 
+    func verify(_ request: VerifyRequest) async throws -> VerifyReply {
+        if let store = request.stores.first(where: { $0.rawValue == "S404" }) {
+            throw AdminError.notFound("there is no store \(store); add it with: waybill store add \(store)")
+        }
+        let stores = request.stores.isEmpty ? ["S1", "S2"].compactMap(StoreID.init) : request.stores
+        return VerifyReply(verifications: stores.map { FakeBackend.verification($0, "running") })
+    }
+
+    func verifications(_ filter: VerificationFilter) async throws -> [VerificationSummary] {
+        let stores = filter.stores.isEmpty ? ["S2", "S1"].compactMap(StoreID.init) : filter.stores
+        return stores.map { FakeBackend.verification($0, $0.rawValue == "S2" ? "diverged" : "ok") }
+    }
+
+    private static func verification(_ store: StoreID, _ outcome: String) -> VerificationSummary {
+        let isDiverged = outcome == "diverged"
+        let isOver = outcome != "running"
+        let finding = VerificationFinding(
+            table: "price", difference: "changed", key: ["item_id": "A"], row: "item_id = 'A'",
+            columns: [VerificationFinding.Column(column: "price", hq: "12", store: nil)])
+        return VerificationSummary(
+            id: store.rawValue == "S1" ? 1 : 2, store: store, job: JobID("prices").unsafelyUnwrapped, outcome: outcome,
+            repairing: false, cause: "asked", begunAt: UTCTime(Timestamp(milliseconds: 1_700_000_000_000)),
+            endedAt: isOver ? UTCTime(Timestamp(milliseconds: 1_700_000_001_000)) : nil, version: isOver ? 17 : nil,
+            session: isOver ? FakeBackend.first : nil, changed: isDiverged ? 1 : 0, missing: 0, extra: 0,
+            partial: false, repairSession: nil, message: nil, goodBefore: nil, findings: isDiverged ? [finding] : [])
+    }
+
     func stores() async throws -> [StoreSummary] {
         ["S1", "S2"].compactMap(StoreID.init).map(summary)
     }

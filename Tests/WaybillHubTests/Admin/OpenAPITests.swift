@@ -34,6 +34,7 @@ import Yams
         ("POST", "/v1/publish", "{}", "PublishReply"), ("POST", "/v1/plan", "{}", "PlanReply"),
         ("POST", "/v1/sessions/1/approve", "", "ApproveReply"),
         ("POST", "/v1/sessions/2/approve", "", "ErrorReply"),
+        ("POST", "/v1/verifications", "{}", "VerifyReply"), ("GET", "/v1/verifications", "", "[VerificationSummary]"),
         ("GET", "/v1/stores", "", "[StoreSummary]"), ("GET", "/v1/stores/S1", "", "StoreDetail"),
         ("POST", "/v1/stores", #"{"store": "S1"}"#, "StoreAdded"), ("GET", "/v1/jobs", "", "[JobSummary]"),
         ("GET", "/v1/jobs/prices", "", "JobDetail"), ("POST", "/v1/imports", "", "ImportCreated"),
