@@ -20,7 +20,7 @@ struct HubCommand: AsyncParsableCommand {
             Everything else is done with the command 'waybill'.
             """,
         version: WaybillVersion.text,
-        subcommands: [Init.self, Run.self, Token.self])
+        subcommands: [Init.self, Run.self, Backup.self, VerifyBackup.self, Restore.self, Token.self])
 }
 
 /// A home named on the command line or by $WAYBILL_HOME.

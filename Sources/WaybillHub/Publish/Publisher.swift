@@ -15,12 +15,12 @@ import WaybillWire
 ///
 /// It reads `hub.db` and owns `rows.db`. What it makes it hands to the wire thread, which writes deliveries down.
 final class Publisher: Sendable {
-    private let home: HubHome
-    private let operations: Operations
+    let home: HubHome
+    let operations: Operations
     private let signingKey: SigningKey
     let queue: PublisherQueue
     private let clock: HubClock
-    private let logger: Logger
+    let logger: Logger
     private let jobs: JobCatalogue
     private let thread = Guarded()
 
@@ -56,6 +56,7 @@ final class Publisher: Sendable {
         post: @escaping @Sendable (HubOrder) -> Void
     ) throws -> SessionBuilder {
         try sweepPackages()
+        try forgetLostPackages()
         let epoch = try operations.read { try SessionRecord.highestEpoch(in: $0) } + 1
         let rows = try Rows(
             path: home.rowsDatabase, hqPath: home.hqDatabase, minimumEpoch: epoch,
