@@ -73,6 +73,8 @@ extension AgentLetter {
 
 extension HubLetter {
     static let offersMax = 1024
+    /// Bytes of an Ed25519 signature.
+    static let signatureBytesMax = 64
 
     /// One frame.
     public func encoded() throws -> [UInt8] {
@@ -140,6 +142,8 @@ extension HubLetter {
         switch wire.body {
         case .welcome(let welcome): self = .welcome(try Welcome(checking: welcome))
         case .grant(let grant):
+            guard grant.manifest.count <= Limits.chunkBytesMax, grant.signature.count <= HubLetter.signatureBytesMax
+            else { throw LetterFault("a grant's manifest or signature is too long") }
             self = .grant(
                 Grant(
                     session: try checkedSession(grant.session), run: try checkedCount(grant.run, "run"),
@@ -150,11 +154,15 @@ extension HubLetter {
                 session: try checkedSession(wire.session), run: try checkedCount(wire.run, "run"),
                 reason: plainText(wire.reason))
         case .chunk(let wire):
+            guard wire.data.count <= Limits.chunkBytesMax else { throw LetterFault("a chunk is too long") }
             self = .chunk(package: try checkedPackage(wire.package), index: Int(wire.index), data: Array(wire.data))
         case .noChunk(let wire):
             self = .noChunk(
                 package: try checkedPackage(wire.package), index: Int(wire.index), reason: plainText(wire.reason))
         case .acknowledgement(let wire):
+            guard wire.reports.count <= Limits.reportsMax else {
+                throw LetterFault("too many acknowledgements in one message")
+            }
             var names: [ReportName] = []
             for name in wire.reports {
                 names.append(ReportName(incarnation: try Incarnation(checking: name.incarnation), id: name.id))

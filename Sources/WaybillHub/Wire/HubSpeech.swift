@@ -76,6 +76,9 @@ extension HubTurn {
         var reply = WireEnrolReply()
         reply.protocol = protocolVersion
         do {
+            guard enrolmentRates.admits(message.peerAddress ?? "", now: parts.clock.now()) else {
+                throw EnrolmentRefusal("too many tries from your address; wait a minute and try again")
+            }
             let store = try admit(message)
             storeChanged(store, now: parts.clock.now(), &batch)
             reply.accepted = true

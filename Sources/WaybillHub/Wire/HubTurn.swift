@@ -21,6 +21,8 @@ struct HubTurn: ~Copyable {
     private var utcOffsetMinutes = 0
     /// Orders of a turn that could not be written.
     private var unkept: [HubOrder] = []
+    private var rates = StoreRates()
+    var enrolmentRates = EnrolmentRates()
 
     init(parts: HubParts, transport: any HubTransport, keys: EnrolledKeys) {
         self.parts = parts
@@ -196,6 +198,8 @@ struct HubTurn: ~Copyable {
         let operations = parts.operations
         let logger = parts.logger
         let unwritten = batch.unwritten
+        var rates = self.rates
+        defer { self.rates = rates }
         withDesk(of: store, &batch) { desk in
             var known: [Delivery] = []
             for session in letter.sessions(beside: desk.positions) where desk.deliveries[session] == nil {
@@ -212,6 +216,13 @@ struct HubTurn: ~Copyable {
                     return []
                 }
             }
+            let admission = rates.admits(
+                letter, of: store, beside: desk.positions,
+                isKnown: { session in
+                    desk.deliveries[session] != nil || known.contains { $0.session == session }
+                }, now: now)
+            if let complaint = admission.complaint { logger.warning("\(complaint)") }
+            guard admission.isAdmitted else { return [] }
             return desk.step(.letter(letter, routing: routing.bytes, known: known), now: now)
         }
     }

@@ -1,0 +1,93 @@
+import Testing
+import WaybillModel
+import WaybillWire
+
+@testable import WaybillHub
+
+@Suite struct StoreRatesTests {
+    private static let letter = AgentLetter(
+        store: Sample.store, incarnation: Incarnation(counter: 1, random: 1),
+        body: .request(session: Sample.session(1), run: 1, attempt: 1))
+
+    private func at(_ milliseconds: Int64) -> Timestamp { Timestamp(milliseconds: milliseconds) }
+
+    private func hello(_ positions: [JobID: Watermark]) -> AgentLetter {
+        AgentLetter(
+            store: Sample.store, incarnation: Incarnation(counter: 1, random: 1),
+            body: .hello(
+                .init(agentVersion: "1", sequence: 1, watermarks: positions, freeBytes: 0, progress: nil)))
+    }
+
+    @Test func aMillionLettersOfOneStoreAreHeardAtTheRateOfOneStore() {
+        var rates = StoreRates()
+        var heard = 0
+        var lines = 0
+        // Within ten seconds of the clock.
+        for number in 0..<1_000_000 {
+            let answer = rates.admits(
+                StoreRatesTests.letter, of: Sample.store, beside: [:], now: at(Int64(number) / 100))
+            heard += answer.isAdmitted ? 1 : 0
+            lines += answer.complaint == nil ? 0 : 1
+        }
+        #expect((1000...1300).contains(heard), "\(heard)")
+        #expect(lines == 1)
+        // Another store does not notice.
+        #expect(rates.admits(StoreRatesTests.letter, of: Sample.other, beside: [:], now: at(0)).isAdmitted)
+        // And after a while the first one is heard again.
+        #expect(rates.admits(StoreRatesTests.letter, of: Sample.store, beside: [:], now: at(20_000)).isAdmitted)
+    }
+
+    @Test func aDownloadAtFullSpeedIsNotHeldUp() throws {
+        var rates = StoreRates()
+        let package = try #require(PackageID([UInt8](repeating: 1, count: 32)))
+        let letter = AgentLetter(
+            store: Sample.store, incarnation: Incarnation(counter: 1, random: 1),
+            body: .chunkRequest(package: package, index: 0))
+        // 9,000 a second, for a minute: 1.1 GB/s of the smallest chunks.
+        for number in 0..<540_000 {
+            #expect(rates.admits(letter, of: Sample.store, beside: [:], now: at(Int64(number) / 9)).isAdmitted)
+        }
+    }
+
+    @Test func aStoreThatAlwaysFallsBackCausesFewSessions() {
+        var rates = StoreRates()
+        let high = [Sample.prices: Sample.mark(9)]
+        var sessions = 0
+        // Every second for an hour it says that it has lost everything.
+        for second in 0..<3600 {
+            let answer = rates.admits(hello([:]), of: Sample.store, beside: high, now: at(Int64(second) * 1000))
+            sessions += answer.isAdmitted ? 1 : 0
+        }
+        #expect((70...90).contains(sessions), "\(sessions)")
+    }
+
+    @Test func progressIsNoFallAndAnotherHistoryIs() {
+        var rates = StoreRates()
+        let before = [Sample.prices: Sample.mark(5)]
+        for second in 1...1000 {
+            let after = [Sample.prices: Sample.mark(Int64(5 + second))]
+            #expect(
+                rates.admits(hello(after), of: Sample.store, beside: before, now: at(Int64(second) * 100)).isAdmitted)
+        }
+        let admitted = (0..<100).filter { number in
+            let strange = [Sample.prices: Sample.mark(Int64(number) + 6)]
+            return rates.admits(
+                hello(strange), of: Sample.store, beside: before, isKnown: { _ in false }, now: at(100_000)
+            ).isAdmitted
+        }
+        #expect(admitted.count == 20)
+    }
+
+    @Test func oneAddressTriesToEnrolOnceASecondInTheLongRun() {
+        var rates = EnrolmentRates()
+        let admitted = (0..<100_000).filter { rates.admits("10.0.0.1", now: at(Int64($0))) }.count
+        #expect((155...165).contains(admitted), "\(admitted)")
+        #expect(rates.admits("10.0.0.2", now: at(0)))
+    }
+
+    @Test func manyAddressesTakeBoundedMemory() {
+        var rates = EnrolmentRates()
+        for number in 0..<100_000 { _ = rates.admits("address \(number)", now: at(0)) }
+        #expect(Mirror(reflecting: rates).descendant("addresses").flatMap { $0 as? [String: Bucket] }?.count ?? 0 <= 4096)
+    }
+}
