@@ -114,6 +114,7 @@ package final class SteppedAgent {
         case .unpack(let manifest): .unpack(manifest)
         case .apply(let manifest, let run, _): .apply(manifest, run: run)
         case .discard(let package): .discard(package)
+        case .examine: .examine
         case nil: nil
         }
     }
@@ -123,6 +124,7 @@ package final class SteppedAgent {
         case unpack(Manifest)
         case apply(Manifest, run: Int)
         case discard(PackageID)
+        case examine
     }
 
     /// One piece of long work, from beginning to end; its answer is heard in the next turn.
