@@ -87,6 +87,9 @@ public struct Subjob: Sendable, Equatable {
     /// The column that holds a price, for the plan and for ``ChangeLimits/maxPriceChangePercent``.
     public var priceColumn: String?
     public var explanation: Explanation
+    /// Columns that hold the key of a row of another table of the job: that table, by column. At a store that cannot
+    /// take the one row, the other waits for it.
+    public var references: [String: String] = [:]
     /// Line of the job file on which it begins; 0 for none.
     public var line: Int
 

@@ -9,6 +9,7 @@ struct JobRules {
         checkTables()
         checkSlices()
         checkOrder()
+        checkReferences()
         if job.follows.contains(job.id) { section.fault("follows", "job \(job.id) cannot follow itself") }
     }
 

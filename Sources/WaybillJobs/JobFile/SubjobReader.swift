@@ -7,7 +7,7 @@ struct SubjobReader {
 
     static let settings = [
         "table", "key", "columns", "rows", "stores", "where", "after", "slice", "index", "policy", "removal",
-        "lock_budget_ms", "price", "drop_expired_after_days", "expires_by", "why",
+        "lock_budget_ms", "price", "drop_expired_after_days", "expires_by", "references", "why",
     ]
 
     func subjob(_ node: Node) -> Subjob? {
@@ -25,7 +25,7 @@ struct SubjobReader {
         if let fault = shape.fault {
             sink.add(section.line(of: "key"), fault, hint: "key columns are columns of the table and not 'null'")
         }
-        return Subjob(
+        var subjob = Subjob(
             table: shape, query: query, stores: stores, filter: section.sql("where"),
             expiry: expiry(section, columns), after: section.plainNames("after"), slice: slice(section),
             index: section.plainNames("index"), formerNames: former,
@@ -33,6 +33,8 @@ struct SubjobReader {
             removal: section.word("removal", Subjob.Removal.self) ?? .delete,
             lockBudgetMilliseconds: section.integer("lock_budget_ms", in: 1...60_000),
             priceColumn: price(section, columns), explanation: explanation(section), line: section.line)
+        subjob.references = references(section, columns)
+        return subjob
     }
 
     // MARK: columns
