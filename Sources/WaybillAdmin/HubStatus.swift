@@ -23,14 +23,22 @@ public struct HubStatus: Codable, Hashable, Sendable {
         public var behind: Int
         public var pending: Int
         public var retired: Int
+        /// Stores that could not take some rows, and how many rows.
+        public var quarantined: Int
+        public var quarantinedRows: Int
 
-        public init(active: Int, online: Int, offline: Int, behind: Int, pending: Int, retired: Int) {
+        public init(
+            active: Int, online: Int, offline: Int, behind: Int, pending: Int, retired: Int, quarantined: Int = 0,
+            quarantinedRows: Int = 0
+        ) {
             self.active = active
             self.online = online
             self.offline = offline
             self.behind = behind
             self.pending = pending
             self.retired = retired
+            self.quarantined = quarantined
+            self.quarantinedRows = quarantinedRows
         }
     }
 

@@ -33,11 +33,13 @@ public struct SessionSummary: Codable, Hashable, Sendable {
     /// Earlier sessions that bring the very same rows and are still on their way to some stores: these have NoData
     /// here, and are up to date once those sessions have arrived.
     public var waitsFor: [SessionID]
+    /// Rows that stores have put into quarantine instead, over all deliveries.
+    public var exceptions: Int
 
     public init(
         id: SessionID, job: JobID, status: String, kind: SessionKind?, version: Version?, createdAt: UTCTime,
         rows: Int64, bytes: Int64, bytesDone: Int64, deliveries: [String: Int], message: String?,
-        waitsFor: [SessionID] = []
+        waitsFor: [SessionID] = [], exceptions: Int = 0
     ) {
         self.id = id
         self.job = job
@@ -52,6 +54,7 @@ public struct SessionSummary: Codable, Hashable, Sendable {
         self.deliveries = deliveries
         self.message = message
         self.waitsFor = waitsFor
+        self.exceptions = exceptions
     }
 
     /// How many deliveries the session has.
@@ -93,11 +96,14 @@ public struct DeliveryDetail: Codable, Hashable, Sendable {
     public var cancelRequested: Bool
     /// Nothing happens before the job's delivery window opens; the message says when.
     public var waitsForWindow: Bool
+    /// Rows that the store has put into quarantine instead.
+    public var exceptions: Int
 
     public init(
         store: StoreID, status: DeliveryStatus, kind: PackageKind?, rows: Int64, bytes: Int64, bytesDone: Int64,
         requestedAt: UTCTime?, downloadedAt: UTCTime?, appliedAt: UTCTime?, attempts: Int, longestLockMs: Int64?,
-        message: String?, run: Int, cancelRequested: Bool, waitsForWindow: Bool = false
+        message: String?, run: Int, cancelRequested: Bool, waitsForWindow: Bool = false,
+        exceptions: Int = 0
     ) {
         self.store = store
         self.status = status
@@ -114,6 +120,7 @@ public struct DeliveryDetail: Codable, Hashable, Sendable {
         self.run = run
         self.cancelRequested = cancelRequested
         self.waitsForWindow = waitsForWindow
+        self.exceptions = exceptions
     }
 }
 
@@ -135,7 +142,7 @@ public struct SessionDetail: Codable, Hashable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case id, job, status, kind, version, epoch, createdAt, rows, bytes, bytesDone, deliveries, message, waitsFor
-        case approval
+        case approval, exceptions
     }
 
     public init(from decoder: any Decoder) throws {
@@ -155,7 +162,8 @@ public struct SessionDetail: Codable, Hashable, Sendable {
             bytesDone: try container.decode(Int64.self, forKey: .bytesDone),
             deliveries: SessionDetail.counts(deliveries),
             message: try container.decodeIfPresent(String.self, forKey: .message),
-            waitsFor: try container.decode([SessionID].self, forKey: .waitsFor))
+            waitsFor: try container.decode([SessionID].self, forKey: .waitsFor),
+            exceptions: try container.decodeIfPresent(Int.self, forKey: .exceptions) ?? 0)
         self.deliveries = deliveries
         approval = try container.decodeIfPresent(ApprovalDetail.self, forKey: .approval)
     }
@@ -176,6 +184,7 @@ public struct SessionDetail: Codable, Hashable, Sendable {
         try container.encode(summary.message, forKey: .message)
         try container.encode(summary.waitsFor, forKey: .waitsFor)
         try container.encode(approval, forKey: .approval)
+        try container.encode(summary.exceptions, forKey: .exceptions)
     }
 
     private static func counts(_ deliveries: [DeliveryDetail]) -> [String: Int] {

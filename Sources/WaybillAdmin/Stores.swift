@@ -42,10 +42,13 @@ public struct StoreSummary: Codable, Hashable, Sendable {
     public var diverged: [JobID] = []
     /// One plain sentence when something about the store needs a person.
     @Nullable public var message: String?
+    /// Rows that it could not take, as it last said.
+    public var quarantined: Int
 
     public init(
         store: StoreID, state: StoreState, online: Bool, lastSeen: UTCTime?, agentVersion: String?,
-        watermarks: [JobID: Watermark], behind: [JobID], freeBytes: Int64?, message: String?
+        watermarks: [JobID: Watermark], behind: [JobID], freeBytes: Int64?, message: String?,
+        quarantined: Int = 0
     ) {
         self.store = store
         self.state = state
@@ -56,6 +59,7 @@ public struct StoreSummary: Codable, Hashable, Sendable {
         self.behind = behind
         self.freeBytes = freeBytes
         self.message = message
+        self.quarantined = quarantined
     }
 }
 

@@ -88,4 +88,6 @@ public struct ApplyResult: Hashable, Sendable {
     public var wasApplied: Bool
     /// What somebody at the store should know, in one sentence; mostly nothing.
     public var message = ""
+    /// Rows of the session that went into quarantine.
+    public var exceptions = 0
 }

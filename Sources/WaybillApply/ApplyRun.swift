@@ -69,30 +69,67 @@ struct ApplyRun {
             session: manifest.session, job: manifest.job, run: order.run, attempt: order.attempt, outcome: .applied,
             at: known?.at ?? order.at(), rowsChanged: known?.rowsChanged ?? 0,
             longestLockMilliseconds: known?.longestLockMilliseconds ?? 0, message: known?.message ?? "",
-            watermark: watermark, in: db)
+            watermark: watermark, exceptions: known?.exceptions ?? 0, in: db)
         return ApplyResult(rowsChanged: 0, longestLockMilliseconds: 0, watermark: watermark, wasApplied: true)
     }
 
     // MARK: the last transaction
 
     private func commit(_ changes: [TableChange], life: Incarnation) throws -> ApplyResult {
+        let endings = Endings()
+        var sifted: [String: WriteResult] = [:]
+        var heldBefore: Int64 = 0
+        while true {
+            do {
+                return try commit(changes, life: life, endings, sifted, heldBefore: &heldBefore)
+            } catch let ending as TransactionEnded {
+                try endings.note(ending)
+            } catch let ending as SecondTryEnded {
+                try endings.note(ending)
+            } catch let refused as IndexRefused {
+                let table = refused.shape.name
+                guard sifted[table] == nil else { throw ApplyFault.rowDoesNotFit(table: table, detail: refused.words) }
+                sifted[table] = try UniqueSieve(db: db, shape: refused.shape, shadows: shadows).run(refused)
+            }
+            // A till may have its turn before all is tried again.
+            guard !order.shouldStop() else { throw ApplyFault.canceled }
+        }
+    }
+
+    private func commit(
+        _ changes: [TableChange], life: Incarnation, _ endings: Endings, _ sifted: [String: WriteResult],
+        heldBefore: inout Int64
+    ) throws -> ApplyResult {
         // Tills' views, triggers and foreign keys shall keep pointing at the name, not follow the old table.
         try db.execute(sql: "PRAGMA legacy_alter_table = ON")
         defer { try? db.execute(sql: "PRAGMA legacy_alter_table = OFF") }
         var result: ApplyResult?
         let held = try LockTimer.transaction(db) {
+            defer { heldBefore = max(heldBefore, LockTimer.elapsedMilliseconds()) }
             if let known = try appliedBefore(life: life) {
                 result = try reportAgain(known)
                 return
             }
+            var quarantine = Quarantine(db: db, manifest: manifest, at: order.at())
+            let sumBefore = try QuarantineSum(in: db)
+            var notes = try quarantine.begin()
             var rowsChanged: Int64 = 0
-            var notes: [String] = []
             for change in changes {
-                let written = try change.write(in: db, shadows: shadows)
-                rowsChanged += written.rows
-                notes += written.notes
+                let (written, itsNotes) = try change.write(
+                    in: db, shadows: shadows, endings: endings, sifted: sifted[change.shape.name])
+                rowsChanged += written.changed
+                notes += itsNotes
+                try quarantine.note(written, of: change.shape)
             }
-            result = try save(rowsChanged: rowsChanged, message: notes.joined(separator: "; "))
+            rowsChanged -= try quarantine.noteDependants(of: changes.map(\.written))
+            rowsChanged += try quarantine.clear(skipping: endings.entries)
+            let (exceptions, message) = try quarantine.summary()
+            // First of all: the others are about objects, this one is about goods.
+            if let message { notes.insert(message, at: 0) }
+            result = try save(
+                rowsChanged: max(0, rowsChanged), message: notes.joined(separator: "; "), exceptions: exceptions,
+                heldBefore: heldBefore)
+            if try QuarantineSum(in: db) != sumBefore { try QuarantineSchema.change(in: db) }
             CrashPoint.beforeCommit.pass()
         }
         guard var result else { throw ApplyFault.failed("the apply came to no end") }
@@ -101,7 +138,9 @@ struct ApplyRun {
     }
 
     /// Everything that must be true together with the rows.
-    private func save(rowsChanged: Int64, message: String) throws -> ApplyResult {
+    private func save(
+        rowsChanged: Int64, message: String, exceptions: Int, heldBefore: Int64
+    ) throws -> ApplyResult {
         let at = order.at()
         let message = StoreSchema.reportText(message)
         let watermark = Watermark(version: manifest.version, session: manifest.session)
@@ -109,18 +148,18 @@ struct ApplyRun {
         try StoreSchema.set(watermark, of: manifest.job, at: at, in: db)
         // Our own lock ends after this is written: it tells the longest before, and what it took itself until here.
         // The commit that follows is one sync of the log.
-        let longestLock = max(shadows.longestLock, LockTimer.elapsedMilliseconds())
+        let longestLock = max(shadows.longestLock, heldBefore, LockTimer.elapsedMilliseconds())
         try StoreSchema.save(
             StoreSchema.Outcome(
                 isApplied: true, at: at, rowsChanged: rowsChanged, longestLockMilliseconds: longestLock,
-                message: message),
+                message: message, exceptions: exceptions),
             of: manifest.session, run: order.run, job: manifest.job, in: db)
         _ = try StoreSchema.report(
             session: manifest.session, job: manifest.job, run: order.run, attempt: order.attempt, outcome: .applied,
             at: at, rowsChanged: rowsChanged, longestLockMilliseconds: longestLock, message: message,
-            watermark: watermark, in: db)
+            watermark: watermark, exceptions: exceptions, in: db)
         return ApplyResult(
             rowsChanged: rowsChanged, longestLockMilliseconds: longestLock, watermark: watermark, wasApplied: false,
-            message: message)
+            message: message, exceptions: exceptions)
     }
 }

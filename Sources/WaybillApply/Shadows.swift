@@ -21,7 +21,7 @@ final class Shadows {
         self.shouldStop = shouldStop
     }
 
-    private func shadow(_ shape: TableShape) -> String { "main." + quoted(Shadows.shadowPrefix + shape.name) }
+    func shadow(_ shape: TableShape) -> String { "main." + quoted(Shadows.shadowPrefix + shape.name) }
 
     /// A SELECT of rows for the shadow. It is given what makes the condition for rows after the shadow's last one, from
     /// the key as it stands in that SELECT.
@@ -93,7 +93,7 @@ final class Shadows {
     }
 
     /// One short transaction, timed, and a pause after it.
-    private func slice(_ body: () throws -> Void) throws {
+    func slice(_ body: () throws -> Void) throws {
         // Not anybody's rows yet, or any more: the last transaction syncs the log, and with it all that stands before.
         try db.execute(sql: "PRAGMA synchronous = NORMAL")
         defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }

@@ -163,7 +163,8 @@ public final class StoreDatabase: Sendable {
                 return try StoreSchema.report(
                     session: session, job: job, run: run, attempt: 1, outcome: .applied, at: applied.at,
                     rowsChanged: applied.rowsChanged, longestLockMilliseconds: applied.longestLockMilliseconds,
-                    message: applied.message, watermark: try StoreSchema.watermark(of: job, in: db), in: db)
+                    message: applied.message, watermark: try StoreSchema.watermark(of: job, in: db),
+                    exceptions: applied.exceptions, in: db)
             }
             if canceled == nil {
                 try StoreSchema.save(

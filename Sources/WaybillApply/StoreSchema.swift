@@ -52,6 +52,7 @@ enum StoreSchema {
         if try !db.columns(in: "_waybill_outcome").contains(where: { $0.name == "message" }) {
             try db.execute(sql: "ALTER TABLE _waybill_outcome ADD COLUMN message TEXT NOT NULL DEFAULT ''")
         }
+        try QuarantineSchema.install(in: db)
     }
 
     // MARK: meta
@@ -125,16 +126,19 @@ enum StoreSchema {
         var rowsChanged: Int64 = 0
         var longestLockMilliseconds: Int64 = 0
         var message = ""
+        /// Rows that went into quarantine instead.
+        var exceptions = 0
 
         init(
             isApplied: Bool, at: Timestamp, rowsChanged: Int64 = 0, longestLockMilliseconds: Int64 = 0,
-            message: String = ""
+            message: String = "", exceptions: Int = 0
         ) {
             self.isApplied = isApplied
             self.at = at
             self.rowsChanged = rowsChanged
             self.longestLockMilliseconds = longestLockMilliseconds
             self.message = message
+            self.exceptions = exceptions
         }
 
         init(row: Row) {
@@ -143,6 +147,7 @@ enum StoreSchema {
             rowsChanged = row["rows_changed"]
             longestLockMilliseconds = row["longest_lock_ms"]
             message = row["message"]
+            exceptions = row["exceptions"]
         }
     }
 
@@ -178,15 +183,17 @@ enum StoreSchema {
     static func save(_ outcome: Outcome, of session: SessionID, run: Int, job: JobID, in db: Database) throws {
         try db.execute(
             sql: """
-                INSERT INTO _waybill_outcome (session, run, job, outcome, at, rows_changed, longest_lock_ms, message)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO _waybill_outcome (
+                    session, run, job, outcome, at, rows_changed, longest_lock_ms, message, exceptions
+                ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (session, run) DO UPDATE SET outcome = excluded.outcome, at = excluded.at,
                     rows_changed = excluded.rows_changed, longest_lock_ms = excluded.longest_lock_ms,
-                    message = excluded.message
+                    message = excluded.message, exceptions = excluded.exceptions
                 """,
             arguments: [
                 session.rawValue, run, job.rawValue, outcome.isApplied ? "applied" : "canceled",
                 outcome.at.milliseconds, outcome.rowsChanged, outcome.longestLockMilliseconds, outcome.message,
+                outcome.exceptions,
             ])
     }
 
@@ -203,7 +210,7 @@ enum StoreSchema {
     static func report(
         session: SessionID, job: JobID, run: Int, attempt: Int, outcome: StoreOutcome, at: Timestamp,
         rowsChanged: Int64 = 0, longestLockMilliseconds: Int64 = 0, message: String = "", isTransient: Bool = false,
-        watermark: Watermark? = nil, in db: Database
+        watermark: Watermark? = nil, exceptions: Int = 0, in db: Database
     ) throws -> StoreReport {
         let incarnation = try incarnation(in: db)
         let sequence = try integer("sequence", in: db) + 1
@@ -217,7 +224,7 @@ enum StoreSchema {
             run: run,
             attempt: attempt, outcome: outcome, at: at, rowsChanged: rowsChanged,
             longestLockMilliseconds: longestLockMilliseconds, message: message, isTransient: isTransient,
-            watermark: watermark)
+            watermark: watermark, exceptions: exceptions)
         try db.execute(
             sql: "UPDATE _waybill_outbox SET report = ? WHERE id = ?",
             arguments: [Data(try report.encoded()), report.id])

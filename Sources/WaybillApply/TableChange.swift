@@ -11,22 +11,44 @@ enum TableChange {
     /// The shadow is filled; only names change, and perhaps the columns.
     case swap(TableShape, rows: Int64, TableEvolution?, note: String? = nil)
 
-    /// - Returns: rows written and removed, and what somebody at the store should know.
-    func write(in db: Database, shadows: Shadows) throws -> (rows: Int64, notes: [String]) {
+    var shape: TableShape {
         switch self {
-        case .direct(let shape, let isNew, let rows, let removed):
-            do {
+        case .direct(let shape, _, _, _), .swap(let shape, _, _, _): shape
+        }
+    }
+
+    /// Where the rows are found afterwards that have come.
+    var written: Dependants.Written {
+        switch self {
+        case .direct(let shape, _, let rows, _): Dependants.Written(shape: shape, rows: rows)
+        case .swap(let shape, _, _, _): Dependants.Written(shape: shape, rows: "main." + quoted(shape.name))
+        }
+    }
+
+    /// - Parameter sifted: what was taken out of the shadow, because it does not fit under a till's index.
+    /// - Returns: what has become of the rows, and what somebody at the store should know.
+    func write(
+        in db: Database, shadows: Shadows, endings: Endings, sifted: WriteResult?
+    ) throws -> (result: WriteResult, notes: [String]) {
+        do {
+            switch self {
+            case .direct(let shape, let isNew, let rows, let removed):
                 if isNew { try db.execute(sql: PackageTables.storeStatement(shape, name: shape.name, schema: "main")) }
-                return (try DirectWrite(shape: shape, rows: rows, removed: removed, db: db).run(), [])
-            } catch {
-                throw ApplyFault.from(error, table: shape.name)
+                let direct = DirectWrite(shape: shape, rows: rows, removed: removed, db: db)
+                return (try CarefulWrite(direct: direct, endings: endings).run(), [])
+            case .swap(let shape, let rows, let evolution, let note):
+                let notes = [note].compactMap(\.self) + (try shadows.swap(shape, evolution))
+                var result = sifted ?? WriteResult()
+                result.changed = max(0, rows - Int64(result.refused.count))
+                return (result, notes)
             }
-        case .swap(let shape, let rows, let evolution, let note):
-            do {
-                return (rows, [note].compactMap(\.self) + (try shadows.swap(shape, evolution)))
-            } catch {
-                throw ApplyFault.from(error, table: shape.name)
+        } catch let error as DatabaseError {
+            if case .swap(let shape, _, let evolution, _) = self,
+                error.extendedResultCode == .SQLITE_CONSTRAINT_UNIQUE, evolution?.renames.isEmpty ?? true
+            {
+                throw IndexRefused(shape: shape, words: error.message ?? "UNIQUE constraint failed")
             }
+            throw ApplyFault.from(error, table: shape.name)
         }
     }
 }
@@ -139,10 +161,12 @@ struct TablePreparation {
         let sameKey = shape.key.map { "here.\(quoted($0)) = there.\(quoted($0))" }.joined(separator: " AND ")
         let sameValues = shape.valueColumns.map { " AND here.\(quoted($0.name)) IS there.\(quoted($0.name))" }.joined()
         let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
+        let (isTried, isRemovalTried) = try untried(table)
         // Both by the other side's primary key, all of it. One row more than may be written shows that it is too many.
         let rows = try difference(
             "_waybill_write_" + shape.name, limit: limit + 1,
-            "SELECT \(columns) FROM \(there) WHERE NOT EXISTS (SELECT 1 FROM \(here) WHERE \(sameKey)\(sameValues))")
+            "SELECT \(columns) FROM \(there) WHERE NOT EXISTS (SELECT 1 FROM \(here) WHERE \(sameKey)\(sameValues))\(isTried)"
+        )
         guard rows.count <= limit else { return try replace(table) }
         guard !table.keepsRows else {
             budget.spend(rows: rows.count, tableBytes: bytes)
@@ -150,10 +174,27 @@ struct TablePreparation {
         }
         let removed = try difference(
             "_waybill_remove_" + shape.name, limit: limit + 1 - rows.count,
-            "SELECT \(key) FROM \(here) WHERE NOT EXISTS (SELECT 1 FROM \(there) WHERE \(sameKey))")
+            "SELECT \(key) FROM \(here) WHERE NOT EXISTS (SELECT 1 FROM \(there) WHERE \(sameKey))\(isRemovalTried)")
         guard rows.count + removed.count <= limit else { return try replace(table) }
         budget.spend(rows: rows.count + removed.count, tableBytes: bytes)
         return .direct(shape, isNew: false, rows: rows.relation, removed: removed.relation)
+    }
+
+    /// A table that is sent whole with each delta has rows in it that lie in quarantine, and have not changed: they are
+    /// not tried again each time. By the primary key of the quarantine.
+    /// - Returns: conditions on `there`, the package's rows, and on `here`, the store's.
+    private func untried(_ table: PackageTable) throws -> (rows: String, removals: String) {
+        let held = QuarantineTable(db: db, shape: table.shape, job: manifest.job)
+        guard manifest.kind == .delta, try held.isOfThisShape() else { return ("", "") }
+        let entry = "held." + quoted(QuarantineSchema.entryColumn)
+        let isKept = "\(entry) IN (SELECT id FROM main._waybill_quarantine WHERE kind = 'kept')"
+        func isNone(_ condition: String) -> String {
+            " AND NOT EXISTS (SELECT 1 FROM \(held.rows) AS held WHERE \(condition))"
+        }
+        return (
+            isNone("\(held.sameKey("held", "there"))\(held.sameValues("held", "there")) AND NOT \(isKept)"),
+            isNone("\(held.sameKey("held", "here")) AND \(isKept)")
+        )
     }
 
     func difference(_ name: String, limit: Int64, _ query: String) throws -> (relation: String, count: Int64) {

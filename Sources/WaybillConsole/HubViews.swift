@@ -19,6 +19,7 @@ public enum HubViews {
                     ? ", \(Humane.count(sessions.awaitingApproval)) awaiting approval" : ""),
             jobs(status.jobs),
         ].map { screen.line($0) }
+        lines += QuarantineViews.summary(status.stores, screen)
         lines += RetentionViews.disk(status).map { screen.line($0) } + VerifyViews.diverged(status, now: now, screen)
         guard !status.errors.isEmpty else { return lines + ["errors    none"] }
         lines.append("errors")

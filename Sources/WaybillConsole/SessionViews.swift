@@ -28,6 +28,10 @@ public enum SessionViews {
                 + (summary.version.map { ", version \($0)" } ?? ""),
             "  stores    " + counts(summary),
         ]
+        if summary.exceptions > 0 {
+            lines.append(
+                "  rows      \(Humane.count(Int64(summary.exceptions))) in quarantine; see: waybill quarantine list")
+        }
         if let approval = session.approval { lines += self.approval(approval, summary, screen) }
         if let message = summary.message, message != session.approval?.reason {
             lines.append(screen.line("  message   " + TerminalText.plain(message)))
@@ -91,13 +95,17 @@ public enum SessionViews {
     /// `312/500`: stores that have applied it, of all.
     private static func applied(_ session: SessionSummary) -> String {
         guard session.deliveriesCount > 0 else { return "-" }
-        return "\(session.deliveries["Applied"] ?? 0)/\(session.deliveriesCount)"
+        let exceptions = session.exceptions > 0 ? ", \(Humane.count(Int64(session.exceptions))) in quarantine" : ""
+        return "\(session.deliveries["Applied"] ?? 0)/\(session.deliveriesCount)\(exceptions)"
     }
 
     private static func status(_ delivery: DeliveryDetail) -> String {
         if delivery.cancelRequested, !delivery.status.isFinal { return "\(delivery.status.rawValue), canceling" }
         if delivery.status == .requested, delivery.bytes > 0, delivery.bytesDone > 0 {
             return "\(delivery.status.rawValue) \(min(100, delivery.bytesDone * 100 / delivery.bytes)) %"
+        }
+        if delivery.status == .applied, delivery.exceptions > 0 {
+            return "Applied, \(Humane.count(Int64(delivery.exceptions))) in quarantine"
         }
         return delivery.status.rawValue
     }

@@ -5,11 +5,12 @@ import WaybillModel
 public enum StoreViews {
     public static func list(_ stores: [StoreSummary], now: Timestamp, _ screen: Screen) -> [String] {
         guard !stores.isEmpty else { return ["no stores: add one with waybill store add ID"] }
-        var table = TextTable("STORE", "STATE", "LAST SEEN", "?AGENT", "BEHIND", "MESSAGE")
+        var table = TextTable("STORE", "STATE", "LAST SEEN", "?AGENT", "BEHIND", "?>QUARANTINE", "MESSAGE")
         for store in stores {
             table.add(
                 .init(store.store.rawValue), state(store), .init(Humane.age(store.lastSeen, now: now)),
-                .init(store.agentVersion ?? "-"), behind(store), .init(VerifyViews.message(store)))
+                .init(store.agentVersion ?? "-"), behind(store), QuarantineViews.cell(store),
+                .init(VerifyViews.message(store)))
         }
         return table.lines(screen)
     }
@@ -23,6 +24,12 @@ public enum StoreViews {
             screen.line("  agent      " + TerminalText.plain(summary.agentVersion ?? "-")),
         ]
         if let free = summary.freeBytes { lines.append("  disk       \(Humane.bytes(free)) free") }
+        if summary.quarantined > 0 {
+            lines.append(
+                screen.line(
+                    "  quarantine \(Humane.count(Int64(summary.quarantined), "row")); see: waybill quarantine list --store "
+                        + TerminalText.plain(summary.store.rawValue)))
+        }
         if let message = summary.message { lines.append(screen.line("  message    " + TerminalText.plain(message))) }
         if !summary.watermarks.isEmpty {
             var table = TextTable("JOB", ">VERSION", "SESSION", "STATE")

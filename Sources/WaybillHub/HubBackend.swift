@@ -47,13 +47,15 @@ struct HubBackend: AdminBackend {
             let online = active.filter { contacts[$0.id]?.isOnline == true }.count
             let behind = try SessionList.behind(in: db)
             let failures = try SessionList.failures(limit: 20, in: db)
+            let quarantined = try QuarantineRecord.totals(in: db)
             var status = HubStatus(
                 hub: HubStatus.Hub(version: WaybillVersion.text, startedAt: UTCTime(startedAt), home: home.path),
                 stores: HubStatus.Stores(
                     active: active.count, online: online, offline: active.count - online,
                     behind: active.filter { behind[$0.id] != nil }.count,
                     pending: records.filter { $0.state == .pending }.count,
-                    retired: records.filter { $0.state == .retired }.count),
+                    retired: records.filter { $0.state == .retired }.count, quarantined: quarantined.count,
+                    quarantinedRows: quarantined.values.reduce(0, +)),
                 sessions: HubStatus.Sessions(
                     running: try SessionList.runningCount(in: db), failedStores: Set(failures.map(\.store)).count,
                     awaitingApproval: try HeldSession.awaitingCount(in: db)),
@@ -115,7 +117,8 @@ struct HubBackend: AdminBackend {
             agentVersion: record.agentVersion.isEmpty ? nil : record.agentVersion,
             watermarks: positions,
             behind: behind.sorted(), freeBytes: contact?.freeBytes,
-            message: record.message.isEmpty ? nil : record.message)
+            message: record.message.isEmpty ? nil : record.message,
+            quarantined: try QuarantineRecord.find(record.id, in: db).total)
         summary.take(try VerificationRecord.standings(of: record.id, in: db))
         return summary
     }

@@ -67,7 +67,8 @@ extension HubBackend {
             version: session.status == .started ? nil : session.version, createdAt: UTCTime(session.createdAt),
             rows: volume.rows, bytes: volume.bytes, bytesDone: min(volume.bytes, volume.bytesDone + underWay),
             deliveries: Dictionary(counts.map { ($0.key.rawValue, $0.value) }, uniquingKeysWith: { a, _ in a }),
-            message: session.message.isEmpty ? nil : session.message, waitsFor: session.waitsFor)
+            message: session.message.isEmpty ? nil : session.message, waitsFor: session.waitsFor,
+            exceptions: try QuarantineRecord.exceptions(of: session.id, in: db))
     }
 
     private func kind(_ session: SessionRecord, in db: Database) throws -> SessionKind? {
@@ -89,7 +90,8 @@ extension HubBackend {
             downloadedAt: told.downloadedAt.map(UTCTime.init), appliedAt: told.appliedAt.map(UTCTime.init),
             attempts: told.attempts, longestLockMs: told.appliedAt == nil ? nil : told.longestLockMilliseconds,
             message: delivery.message.isEmpty ? nil : delivery.message, run: delivery.run,
-            cancelRequested: delivery.awaitsCancelAnswer, waitsForWindow: delivery.waitsForWindow)
+            cancelRequested: delivery.awaitsCancelAnswer, waitsForWindow: delivery.waitsForWindow,
+            exceptions: told.exceptions)
     }
 
     // MARK: commands

@@ -36,11 +36,14 @@ public struct StoreReport: Hashable, Sendable {
     public var isTransient: Bool
     /// Where the store stands for the job afterwards; only with `applied`.
     public var watermark: Watermark?
+    /// Rows of the session that the store did not take and has put into quarantine; only with `applied`.
+    public var exceptions: Int
 
     public init(
         id: Int64, incarnation: Incarnation, sequence: Int64, session: SessionID, job: JobID, run: Int, attempt: Int,
         outcome: StoreOutcome, at: Timestamp, rowsChanged: Int64 = 0, longestLockMilliseconds: Int64 = 0,
-        message: String = "", isTransient: Bool = false, watermark: Watermark? = nil
+        message: String = "", isTransient: Bool = false, watermark: Watermark? = nil,
+        exceptions: Int = 0
     ) {
         self.id = id
         self.incarnation = incarnation
@@ -56,6 +59,7 @@ public struct StoreReport: Hashable, Sendable {
         self.message = message
         self.isTransient = isTransient
         self.watermark = watermark
+        self.exceptions = exceptions
     }
 
     /// The report's name for acknowledging.

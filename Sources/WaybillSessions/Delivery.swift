@@ -91,6 +91,8 @@ public struct Delivery: Hashable, Sendable {
         public var lastingFailures: [Int] = []
         public var rowsChanged: Int64 = 0
         public var longestLockMilliseconds: Int64 = 0
+        /// Rows that the store has put into quarantine.
+        public var exceptions = 0
 
         public init() {}
     }
@@ -157,6 +159,7 @@ extension Delivery.Told {
             appliedAt = earlier(appliedAt, report.at)
             rowsChanged = max(rowsChanged, report.rowsChanged)
             longestLockMilliseconds = max(longestLockMilliseconds, report.longestLockMilliseconds)
+            exceptions = max(exceptions, report.exceptions)
         case .canceled: canceledAt = earlier(canceledAt, report.at)
         case .downloadFailed, .applyFailed: break
         }

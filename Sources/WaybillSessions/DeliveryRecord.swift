@@ -14,13 +14,13 @@ public enum DeliveryRecord {
                     is_granted, cancel_asked_at, cancel_reason, is_revoked_by_hub, superseded_by, note, told_outcome,
                     told_attempt, told_message, told_transient, told_failures, attempts, requested_at, downloaded_at,
                     applied_at, canceled_at, rows_changed, longest_lock_ms, message, try_count, forgiven_attempts,
-                    ignores_window
+                    ignores_window, exceptions
                 ) VALUES (
                     :session, :store, :session_id, :job, :epoch, :version, :package, :status, :is_open, :is_no_data,
                     :run, :is_granted, :cancel_asked_at, :cancel_reason, :is_revoked, :superseded_by, :note,
                     :told_outcome, :told_attempt, :told_message, :told_transient, :told_failures, :attempts,
                     :requested_at, :downloaded_at, :applied_at, :canceled_at, :rows_changed, :longest_lock_ms, :message,
-                    :try_count, :forgiven_attempts, :ignores_window
+                    :try_count, :forgiven_attempts, :ignores_window, :exceptions
                 )
                 """,
             arguments: [
@@ -41,6 +41,7 @@ public enum DeliveryRecord {
                 "rows_changed": told.rowsChanged, "longest_lock_ms": told.longestLockMilliseconds,
                 "message": delivery.message, "try_count": delivery.tryCount,
                 "forgiven_attempts": delivery.forgivenAttempts, "ignores_window": delivery.ignoresWindow,
+                "exceptions": told.exceptions,
             ])
     }
 
@@ -99,6 +100,7 @@ public enum DeliveryRecord {
         delivery.told.canceledAt = timestamp(row["canceled_at"])
         delivery.told.rowsChanged = row["rows_changed"]
         delivery.told.longestLockMilliseconds = row["longest_lock_ms"]
+        delivery.told.exceptions = row["exceptions"]
         return delivery
     }
 }

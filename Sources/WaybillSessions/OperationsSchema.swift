@@ -154,6 +154,7 @@ enum OperationsSchema {
         migrator.registerMigration("where stores stand, as one number") { db in try Reach.createTables(in: db) }
         migrator.registerMigration("audit") { db in try AuditLog.createTables(in: db) }
         migrator.registerMigration("verifications") { db in try VerificationRecord.createTables(in: db) }
+        migrator.registerMigration("quarantine") { db in try QuarantineRecord.createTables(in: db) }
         return migrator
     }
 }

@@ -25,6 +25,7 @@ extension AgentLetter {
             wire.chunkRequest.index = UInt32(clamping: index)
         case .reports(let reports): wire.reports.reports = reports.map(WireReport.init)
         case .digests(let digests): wire.digests = WireDigests(digests)
+        case .quarantine(let report): wire.quarantine = WireQuarantine(report)
         }
         return try wire.serializedBytes()
     }
@@ -66,6 +67,7 @@ extension AgentLetter {
             body = .reports(checked)
             strangeReports = strange
         case .digests(let digests): body = .digests(try Digests(checking: digests))
+        case .quarantine(let report): body = .quarantine(try QuarantineReport(checking: report))
         case nil: throw LetterFault("the message has no body that is known here", isOfNewerKind: true)
         }
     }
@@ -126,6 +128,7 @@ extension HubLetter {
         case .refused(let reason): wire.refused.reason = reason
         case .regressed(let counter): wire.regressed.counter = counter
         case .examine(let examine): wire.examine = WireExamine(examine)
+        case .quarantineOrder(let order): wire.quarantineOrder = WireQuarantineOrder(order)
         }
         return try wire.serializedBytes()
     }
@@ -172,6 +175,7 @@ extension HubLetter {
         case .refused(let wire): self = .refused(reason: plainText(wire.reason))
         case .regressed(let wire): self = .regressed(counter: wire.counter)
         case .examine(let wire): self = .examine(try Examine(checking: wire))
+        case .quarantineOrder(let wire): self = .quarantineOrder(try QuarantineOrder(checking: wire))
         case nil: throw LetterFault("the message has no body that is known here", isOfNewerKind: true)
         }
     }
@@ -251,6 +255,7 @@ extension WireHello {
             self.progress.bytesTotal = progress.bytesTotal
         }
         if let offset = hello.utcOffsetMinutes { utcOffsetMinutes = Int32(clamping: offset) }
+        if let revision = hello.quarantineRevision { quarantineRevision = revision }
     }
 }
 
@@ -274,6 +279,7 @@ extension AgentLetter.Hello {
         if wire.hasUtcOffsetMinutes, abs(Int(wire.utcOffsetMinutes)) <= AgentLetter.utcOffsetMax {
             utcOffsetMinutes = Int(wire.utcOffsetMinutes)
         }
+        if wire.hasQuarantineRevision { quarantineRevision = wire.quarantineRevision }
     }
 }
 
@@ -334,6 +340,7 @@ extension WireReport {
         longestLockMs = report.longestLockMilliseconds
         message = report.message
         transient = report.isTransient
+        exceptions = Int64(report.exceptions)
         if let mark = report.watermark { watermark = WireWatermark(job: report.job, mark) }
     }
 }
@@ -357,7 +364,8 @@ extension StoreReport {
             attempt: try checkedCount(wire.attempt, "attempt"), outcome: outcome, at: Timestamp(milliseconds: wire.at),
             rowsChanged: max(0, wire.rowsChanged), longestLockMilliseconds: max(0, wire.longestLockMs),
             message: plainText(wire.message), isTransient: wire.transient,
-            watermark: wire.hasWatermark ? try Watermark(checking: wire.watermark) : nil)
+            watermark: wire.hasWatermark ? try Watermark(checking: wire.watermark) : nil,
+            exceptions: max(0, Int(clamping: wire.exceptions)))
     }
 }
 

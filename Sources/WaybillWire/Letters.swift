@@ -41,6 +41,8 @@ public struct AgentLetter: Hashable, Sendable {
         case chunkRequest(package: PackageID, index: Int)
         case reports([StoreReport])
         case digests(Digests)
+        /// What is in quarantine here: asked for, or after an order.
+        case quarantine(QuarantineReport)
     }
 
     /// Who I am and where I stand.
@@ -52,11 +54,13 @@ public struct AgentLetter: Hashable, Sendable {
         public var progress: Progress?
         /// Minutes that the store's wall clock is ahead of UTC; nil when the agent does not tell.
         public var utcOffsetMinutes: Int?
+        /// Names the content of the store's quarantine, 0 for an empty one; nil when the agent knows of none.
+        public var quarantineRevision: UInt64?
 
         public init(
             agentVersion: String, sequence: Int64, watermarks: [JobID: Watermark], freeBytes: Int64,
             progress: Progress?,
-            utcOffsetMinutes: Int? = nil
+            utcOffsetMinutes: Int? = nil, quarantineRevision: UInt64? = nil
         ) {
             self.agentVersion = agentVersion
             self.sequence = sequence
@@ -64,6 +68,7 @@ public struct AgentLetter: Hashable, Sendable {
             self.freeBytes = freeBytes
             self.progress = progress
             self.utcOffsetMinutes = utcOffsetMinutes
+            self.quarantineRevision = quarantineRevision
         }
     }
 
@@ -99,6 +104,8 @@ public enum HubLetter: Hashable, Sendable {
     case refused(reason: String)
     case regressed(counter: Int64)
     case examine(Examine)
+    /// Tell what is in quarantine, after doing something about it; nil: only tell.
+    case quarantineOrder(QuarantineOrder?)
 
     /// What there is for a store.
     public struct Welcome: Hashable, Sendable {

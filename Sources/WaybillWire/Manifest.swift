@@ -17,10 +17,12 @@ public struct PackageTable: Hashable, Sendable {
     public var formerNames: [String: String]
     /// In a repair: the only rows that the package is about. They become exactly the package's.
     public var ranges: [KeyRange]
+    /// Columns that hold the key of a row of another table of the job: that table, by column.
+    public var references: [String: String]
 
     public init(
         shape: TableShape, rows: Int64, removed: Int64, isWhole: Bool = false, keepsRows: Bool = false,
-        formerNames: [String: String] = [:], ranges: [KeyRange] = []
+        formerNames: [String: String] = [:], ranges: [KeyRange] = [], references: [String: String] = [:]
     ) {
         self.shape = shape
         self.rows = rows
@@ -29,6 +31,7 @@ public struct PackageTable: Hashable, Sendable {
         self.keepsRows = keepsRows
         self.formerNames = formerNames
         self.ranges = ranges
+        self.references = references
     }
 }
 
@@ -246,7 +249,8 @@ extension PackageTable {
         }
         self.init(
             shape: shape, rows: wire.rows, removed: wire.removed, isWhole: wire.whole, keepsRows: wire.keeps,
-            formerNames: formerNames, ranges: try PackageTable.ranges(wire, of: shape))
+            formerNames: formerNames, ranges: try PackageTable.ranges(wire, of: shape),
+            references: try PackageTable.references(checking: wire, of: shape))
     }
 }
 
@@ -274,5 +278,6 @@ extension WireTable {
         whole = table.isWhole
         keeps = table.keepsRows
         ranges = table.ranges.map(WireKeyRange.init)
+        references = table.references.sorted { $0.key < $1.key }.map(WireReference.init)
     }
 }

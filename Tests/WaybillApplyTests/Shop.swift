@@ -127,6 +127,7 @@ struct Parcel {
         var isWhole = false
         var keepsRows = false
         var formerNames: [String: String] = [:]
+        var references: [String: String] = [:]
     }
 
     var number: Int64
@@ -156,7 +157,8 @@ struct Parcel {
             tables: tables.map {
                 PackageTable(
                     shape: $0.shape, rows: Int64($0.rows.count + $0.generated.count), removed: Int64($0.removed.count),
-                    isWhole: $0.isWhole, keepsRows: $0.keepsRows, formerNames: $0.formerNames)
+                    isWhole: $0.isWhole, keepsRows: $0.keepsRows, formerNames: $0.formerNames,
+                    references: $0.references)
             },
             created: Timestamp(milliseconds: 1), lockBudgetMilliseconds: lockBudgetMilliseconds)
     }

@@ -153,23 +153,6 @@ import WaybillPackage
         }
     }
 
-    @Test func aRowThatDoesNotFitLeavesEverythingAsItWas() throws {
-        for budget in [0, 50] {
-            let shop = try Shop(lockBudgetMilliseconds: budget)
-            try shop.apply(.full(1, .unit([["kg", "k"]]), .price([[1, "A", 100]])))
-            try shop.execute("CREATE UNIQUE INDEX till_cents ON price (cents)")
-            let fault = shop.fault {
-                try shop.apply(.delta(1, 2, .unit([["g", "g"]]), .price([[1, "B", 100]])))
-            }
-            #expect(fault?.isTransient == false)
-            #expect(fault?.description == "a row does not fit into table price: UNIQUE constraint failed: price.cents")
-            #expect(try shop.rows("SELECT * FROM unit") == ["kg|k"])
-            #expect(try shop.rows("SELECT * FROM price") == ["1|A|100"])
-            #expect(try shop.watermark == Parcel.watermark(1))
-            #expect(try shop.ledger.outbox(limit: 10).count == 1)
-        }
-    }
-
     @Test func aColumnIsAddedChangedAndRemovedByFullPackages() throws {
         for budget in [0, 50] {
             let shop = try Shop(lockBudgetMilliseconds: budget)
@@ -300,21 +283,5 @@ import WaybillPackage
         #expect(fault?.isTransient == false)
         #expect(fault?.description.contains("table price cannot be written: no such table: main.nowhere") == true)
         #expect(try shop.count("price") == 1)
-    }
-
-    @Test func aTriggerThatRefusesIsNamedAndNothingStays() throws {
-        for action in ["ABORT", "FAIL", "ROLLBACK"] {
-            let shop = try Shop()
-            try shop.apply(.full(1, .unit([["kg", "x"]]), .price([[1, "A", 1]])))
-            try shop.execute(
-                "CREATE TRIGGER till_no AFTER INSERT ON price BEGIN SELECT RAISE(\(action), 'no prices today'); END")
-            let fault = shop.fault {
-                try shop.apply(.delta(1, 2, .unit([["g", "y"]]), .price([[1, "B", 2]])))
-            }
-            #expect(fault?.description == "a row does not fit into table price: no prices today", "\(action)")
-            #expect(try shop.rows("SELECT * FROM unit") == ["kg|x"])
-            #expect(try shop.count("price") == 1)
-            #expect(try shop.watermark == Parcel.watermark(1))
-        }
     }
 }

@@ -120,6 +120,7 @@ extension Conversation {
             return .stored(agent.database.state)
         // Nobody asks in this conversation.
         case .examine: break
+        case .quarantine: return .quarantineRead(QuarantineReport(), agent.database.state)
         case .log(let text, _): note("  \(agent.store): \(text)")
         }
         return nil

@@ -115,6 +115,8 @@ extension Conversation {
             let random = chance.next()
             batch.begins.append { $0.create(job: job, isFull: false, stores: [store], random: random) }
         case .log(let text, _): note("  hub: \(text)")
+        // Nothing is ever in quarantine here.
+        case .saveQuarantine, .saveQuarantineOrder, .forgetQuarantine, .answerQuarantineOrder: break
         case .answerCancel, .answerRerun, .answerRetry, .proof, .answerExamine: break
         }
     }
@@ -124,7 +126,7 @@ extension Conversation {
         var sessions: [SessionID] = []
         switch letter.body {
         case .hello(let hello): sessions = hello.watermarks.values.map(\.session)
-        case .chunkRequest, .digests: break
+        case .chunkRequest, .digests, .quarantine: break
         case .request(let session, _, _): sessions = [session]
         case .reports(let reports): sessions = reports.map(\.session)
         }

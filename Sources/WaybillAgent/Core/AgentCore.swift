@@ -103,6 +103,7 @@ public struct AgentCore: Sendable {
         case .outcomesForgotten(let isAll): if !isAll { forgettingDue = now }
         case .failed(let package, let fault): failed(package, fault, now: now, &effects)
         case .examined(let digests): examined(digests, &effects)
+        case .quarantineRead(let report, let state): quarantineRead(report, state, now: now, &effects)
         case .tick(let surroundings):
             freeBytes = surroundings.freeBytes
             isDownloadWindowOpen = surroundings.isDownloadWindowOpen
@@ -147,12 +148,18 @@ public struct StoredState: Hashable, Sendable {
     public var watermarks: [JobID: Watermark]
     /// Oldest first, at most ``Limits/reportsMax``.
     public var outbox: [StoreReport]
+    /// Names what is in quarantine; 0 for nothing.
+    public var quarantineRevision: UInt64
 
-    public init(incarnation: Incarnation, sequence: Int64, watermarks: [JobID: Watermark], outbox: [StoreReport]) {
+    public init(
+        incarnation: Incarnation, sequence: Int64, watermarks: [JobID: Watermark], outbox: [StoreReport],
+        quarantineRevision: UInt64 = 0
+    ) {
         self.incarnation = incarnation
         self.sequence = sequence
         self.watermarks = watermarks
         self.outbox = outbox
+        self.quarantineRevision = quarantineRevision
     }
 }
 
@@ -207,6 +214,8 @@ public enum AgentEvent: Sendable {
     case outcomesForgotten(isAll: Bool)
     /// The answer to the question that is being worked on.
     case examined(AgentLetter.Digests)
+    /// What is in quarantine, because somebody asked or after an order.
+    case quarantineRead(QuarantineReport, StoredState)
     case tick(Surroundings)
 }
 
@@ -240,6 +249,8 @@ public enum AgentEffect: Sendable {
     case raiseIncarnation(above: Int64)
     /// Read what the store's tables hold; answered by `.examined`.
     case examine(HubLetter.Examine)
+    /// Carry out an order, if there is one, and read what is in quarantine; answered by `.quarantineRead`.
+    case quarantine(QuarantineOrder?)
     case log(String, isProblem: Bool)
 }
 

@@ -73,6 +73,7 @@ extension AgentCore {
             drop(discarding: false, &effects)
             offers = []
             effects.append(.raiseIncarnation(above: counter))
+        case .quarantineOrder(let order): effects.append(.quarantine(order))
         }
     }
 
@@ -181,7 +182,8 @@ extension AgentCore {
         }
         let hello = AgentLetter.Hello(
             agentVersion: settings.agentVersion, sequence: stored.sequence, watermarks: stored.watermarks,
-            freeBytes: freeBytes, progress: progress, utcOffsetMinutes: utcOffsetMinutes)
+            freeBytes: freeBytes, progress: progress, utcOffsetMinutes: utcOffsetMinutes,
+            quarantineRevision: stored.quarantineRevision)
         effects.append(.send(letter(.hello(hello))))
     }
 

@@ -163,6 +163,9 @@ final class AgentTurn {
             _ = try ledger.raiseIncarnation(above: counter, random: parts.random())
             return .stored(try ledger.storedState())
         case .examine(let question): worker.add(.examine(question))
+        case .quarantine(nil): return .quarantineRead(try ledger.quarantine(), try ledger.storedState())
+        // The worker's, so that it does not meet an apply.
+        case .quarantine(let order?): worker.add(.quarantine(order))
         case .log(let text, let isProblem): parts.logger.log(level: isProblem ? .warning : .info, "\(text)")
         }
         return nil

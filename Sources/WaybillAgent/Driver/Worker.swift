@@ -17,6 +17,7 @@ final class Worker: Sendable {
         case apply(Manifest, run: Int, attempt: Int)
         case discard(PackageID)
         case examine(HubLetter.Examine)
+        case quarantine(QuarantineOrder)
     }
 
     let parts: AgentParts
@@ -96,6 +97,7 @@ final class Worker: Sendable {
         case .apply(let manifest, let run, let attempt): apply(manifest, run, attempt, applier, ledger)
         case .discard(let package): discard(package)
         case .examine(let question): examine(question)
+        case .quarantine(let order): carryOut(order, ledger)
         }
     }
 
@@ -214,6 +216,6 @@ extension StoreDatabase {
         let state = try state()
         return StoredState(
             incarnation: state.incarnation, sequence: state.sequence, watermarks: state.watermarks,
-            outbox: try outbox(limit: Limits.reportsMax))
+            outbox: try outbox(limit: Limits.reportsMax), quarantineRevision: try quarantineRevision())
     }
 }

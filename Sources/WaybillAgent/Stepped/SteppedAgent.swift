@@ -115,6 +115,7 @@ package final class SteppedAgent {
         case .apply(let manifest, let run, _): .apply(manifest, run: run)
         case .discard(let package): .discard(package)
         case .examine: .examine
+        case .quarantine: .quarantine
         case nil: nil
         }
     }
@@ -125,6 +126,7 @@ package final class SteppedAgent {
         case apply(Manifest, run: Int)
         case discard(PackageID)
         case examine
+        case quarantine
     }
 
     /// One piece of long work, from beginning to end; its answer is heard in the next turn.

@@ -51,6 +51,11 @@ public protocol AdminBackend: Sendable {
     func addStore(_ store: StoreID) async throws -> StoreAdded
     func retireStore(_ store: StoreID) async throws -> StoreSummary
 
+    /// Rows that stores could not take, by store.
+    func quarantine(_ filter: QuarantineFilter) async throws -> [StoreQuarantine]
+    /// Orders stores to try such rows again or to forget them, and returns without waiting for them.
+    func orderQuarantine(_ request: QuarantineRequest) async throws -> QuarantineReply
+
     /// HQ's tables, that is the names of files that can be imported.
     func tables() async throws -> [String]
     func jobs() async throws -> [JobSummary]

@@ -116,6 +116,7 @@ public struct AdminServer: Service {
         let v1 = router.group("v1")
         AdminRoutes(backend: backend, limits: limits).add(to: v1)
         RetryRoutes(backend: backend, limits: limits).add(to: v1)
+        QuarantineRoutes(backend: backend, limits: limits).add(to: v1)
         JobRunRoutes(backend: backend, limits: limits).add(to: v1)
         WhyRoutes(backend: backend).add(to: v1)
         ImportRoutes(backend: backend, folders: folders, limits: limits).add(to: v1)

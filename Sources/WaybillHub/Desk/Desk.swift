@@ -25,6 +25,8 @@ public struct Desk: Sendable {
     /// The same of the hub's own, now: it changes with daylight saving. Set by whoever drives the desk.
     public var hubUTCOffsetMinutes = 0
     public var settings: DeskSettings
+    /// What is known of the store's quarantine.
+    public var quarantine = DeskQuarantine()
     /// Packages the store may fetch since this hub started.
     var granted: Set<PackageID> = []
     /// Deliveries for which a fitting package has been asked for, and from where it shall lead.
@@ -78,6 +80,7 @@ public struct Desk: Sendable {
         case .unreachable(let routing):
             if peer?.routing == routing { peer = nil }
         case .recordChanged(let record): recordChanged(record, &effects)
+        case .quarantineOrder(let order): self.order(order, &effects)
         }
         deliveries = deliveries.filter { $0.value.isOpen }
         unprepared = unprepared.filter { deliveries[$0] != nil }
@@ -134,6 +137,8 @@ public enum DeskEvent: Sendable {
     case unreachable(routing: [UInt8])
     /// Enrolled, retired or added anew.
     case recordChanged(StoreRecord)
+    /// Something shall be done about rows in quarantine.
+    case quarantineOrder(QuarantineOrder)
 }
 
 /// What came of making a package for one store.
@@ -149,6 +154,9 @@ public enum DeskEffect: Sendable, Hashable {
     case saveDelivery(Delivery)
     case saveContact(StoreRecord)
     case savePositions([JobID: Watermark])
+    case saveQuarantine(QuarantineReport)
+    case saveQuarantineOrder(QuarantineOrder)
+    case forgetQuarantine
     /// The store has fallen behind what it had: begin a session of the job for it. Durable together with the position
     /// that shows it, for nobody will notice it a second time.
     case catchUp(JobID)
@@ -168,6 +176,8 @@ public enum DeskEffect: Sendable, Hashable {
     case proof(AgentLetter.Digests)
     /// Whether the question has gone out: not to a store that is away.
     case answerExamine(isSent: Bool)
+    /// The same for an order about rows in quarantine.
+    case answerQuarantineOrder(refusal: String?)
     /// For the hub's log; `isProblem` above routine.
     case log(String, isProblem: Bool)
 }

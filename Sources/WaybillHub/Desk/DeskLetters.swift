@@ -36,6 +36,7 @@ extension Desk {
             }
         case .reports(let reports): fold(reports, strange: letter.strangeReports, now: now, &effects)
         case .digests(let digests): effects.append(.proof(digests))
+        case .quarantine(let report): take(report, &effects)
         }
         if contactSavedAt.map({ now - $0 >= DeskSettings.contactSaveMilliseconds }) ?? true {
             saveContact(now, &effects)
@@ -96,6 +97,7 @@ extension Desk {
             }
             if positions != hello.watermarks { takePositions(hello.watermarks, &effects) }
             if !isNews { believePositions(now: now, &effects) }
+            greetQuarantine(hello.quarantineRevision, &effects)
         }
         welcome(now: now, &effects)
     }

@@ -127,6 +127,7 @@ extension Desk {
                 .send(peer.routing, .refused(reason: "store \(record.id) is \(record.state.rawValue) at the hub")))
         }
         self.record = record
+        forgetQuarantine(&effects)
         if isNewMachine || record.state != .active {
             peer = nil
             granted = []

@@ -282,6 +282,7 @@ extension PackageTable {
     fileprivate init(_ subjob: Subjob, _ filled: FilledTable) {
         self.init(
             shape: filled.shape, rows: filled.rows, removed: filled.removed, isWhole: filled.isWhole,
-            keepsRows: subjob.removal == .keep, formerNames: subjob.formerNames)
+            keepsRows: subjob.removal == .keep, formerNames: subjob.formerNames,
+            references: subjob.references)
     }
 }

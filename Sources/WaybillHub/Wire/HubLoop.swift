@@ -151,6 +151,8 @@ enum HubOrder: Sendable {
     case retry(SessionID, stores: [StoreID]?, reply: @Sendable ([StoreID: String?]) -> Void)
     /// Ask a store what its tables hold. Replies whether the question has gone out; the answer goes to the proofs.
     case examine(StoreID, HubLetter.Examine, reply: @Sendable (Bool) -> Void)
+    /// Rows in quarantine: one order for each store. Replies with why not, by store.
+    case quarantine([StoreID: QuarantineOrder], reply: @Sendable ([StoreID: String?]) -> Void)
     /// Jobs were read anew: their order and windows from now on.
     case rules([JobID: DeliveryRules])
     /// The store's record in `hub.db` has changed.

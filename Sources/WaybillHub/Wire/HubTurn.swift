@@ -129,9 +129,11 @@ struct HubTurn: ~Copyable {
         do {
             return try parts.operations.read { db in
                 guard let record = try StoreRecord.find(store, in: db) else { return nil }
-                return Desk(
+                var desk = Desk(
                     record: record, positions: try StoreRecord.positions(of: store, in: db),
                     open: try DeliveryRecord.open(of: store, in: db), settings: parts.deskSettings)
+                desk.quarantine = try DeskQuarantine(of: store, in: db)
+                return desk
             }
         } catch {
             parts.logger.error("store \(store) could not be loaded from hub.db: \(error)")
@@ -160,8 +162,11 @@ struct HubTurn: ~Copyable {
         case .catchUp(let job) where parts.jobs.known.job(job) != nil: batch.catchUps.append((job, store))
         case .catchUp: break
         case .log(let text, let isProblem): parts.logger.log(level: isProblem ? .warning : .info, "\(text)")
-        case .answerCancel, .answerRerun, .answerRetry, .answerExamine: break  // taken by whoever gave the order
+        case .saveQuarantine, .saveQuarantineOrder, .forgetQuarantine:
+            if let save = HubTurn.save(effect, of: store, at: parts.clock.now()) { batch.saves.append(save) }
         case .proof(let digests): batch.replies.append { [parts] in parts.proofs.post(.digests(store, digests)) }
+        // Taken by whoever gave the order.
+        case .answerCancel, .answerRerun, .answerRetry, .answerExamine, .answerQuarantineOrder: break
         }
     }
 
@@ -290,6 +295,7 @@ struct HubTurn: ~Copyable {
             }
             batch.replies.append { [refusals] in reply(refusals) }
         case .examine(let store, let question, let reply): examine(store, question, now: now, &batch, reply)
+        case .quarantine(let orders, let reply): self.order(orders, now: now, &batch, reply)
         case .rules(let rules): self.rules = rules
         case .audited(let record, let order):
             batch.saves.append(record)
@@ -380,7 +386,7 @@ extension AgentLetter {
     func sessions(beside positions: [JobID: Watermark]) -> [SessionID] {
         switch body {
         case .hello(let hello): hello.watermarks.filter { positions[$0.key] != $0.value }.map(\.value.session)
-        case .chunkRequest: []
+        case .chunkRequest, .quarantine: []
         case .request(let session, _, _): [session]
         case .reports(let reports): Array(Set(reports.map(\.session)))
         case .digests: []

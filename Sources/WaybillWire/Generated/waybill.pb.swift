@@ -92,6 +92,96 @@ public nonisolated enum WireOutcome: SwiftProtobuf.Enum, Swift.CaseIterable {
 
 }
 
+public nonisolated enum WireQuarantineAction: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+  case unspecified // = 0
+
+  /// Try each row once.
+  case retry // = 1
+
+  /// Forget the rows: the store goes on without them until HQ changes them, or sends everything.
+  case drop // = 2
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .unspecified
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .retry
+    case 2: self = .drop
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .retry: return 1
+    case .drop: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [WireQuarantineAction] = [
+    .unspecified,
+    .retry,
+    .drop,
+  ]
+
+}
+
+public nonisolated enum WireQuarantineKind: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+  case unspecified // = 0
+
+  /// The store's own schema refuses it.
+  case refused // = 1
+
+  /// It refers to a row that is in quarantine and of which the store has nothing.
+  case depends // = 2
+
+  /// HQ has removed it, and the store's schema does not let it go.
+  case kept // = 3
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .unspecified
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .refused
+    case 2: self = .depends
+    case 3: self = .kept
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .refused: return 1
+    case .depends: return 2
+    case .kept: return 3
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [WireQuarantineKind] = [
+    .unspecified,
+    .refused,
+    .depends,
+    .kept,
+  ]
+
+}
+
 public nonisolated enum WirePackageKind: SwiftProtobuf.Enum, Swift.CaseIterable {
   public typealias RawValue = Int
   case unspecified // = 0
@@ -295,6 +385,14 @@ public nonisolated struct WireAgentMessage: Sendable {
     set {body = .digests(newValue)}
   }
 
+  public var quarantine: WireQuarantine {
+    get {
+      if case .quarantine(let v)? = body {return v}
+      return WireQuarantine()
+    }
+    set {body = .quarantine(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -303,6 +401,7 @@ public nonisolated struct WireAgentMessage: Sendable {
     case chunkRequest(WireChunkRequest)
     case reports(WireReports)
     case digests(WireDigests)
+    case quarantine(WireQuarantine)
 
   }
 
@@ -348,12 +447,23 @@ public nonisolated struct WireHello: Sendable {
   /// Clears the value of `utcOffsetMinutes`. Subsequent reads from it will return its default value.
   public mutating func clearUtcOffsetMinutes() {self._utcOffsetMinutes = nil}
 
+  /// Names the content of the store's quarantine; 0 when nothing is in it. Absent: the agent knows of no quarantine.
+  public var quarantineRevision: UInt64 {
+    get {_quarantineRevision ?? 0}
+    set {_quarantineRevision = newValue}
+  }
+  /// Returns true if `quarantineRevision` has been explicitly set.
+  public var hasQuarantineRevision: Bool {self._quarantineRevision != nil}
+  /// Clears the value of `quarantineRevision`. Subsequent reads from it will return its default value.
+  public mutating func clearQuarantineRevision() {self._quarantineRevision = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _progress: WireProgress? = nil
   fileprivate var _utcOffsetMinutes: Int32? = nil
+  fileprivate var _quarantineRevision: UInt64? = nil
 }
 
 public nonisolated struct WireProgress: Sendable {
@@ -511,6 +621,12 @@ public nonisolated struct WireReport: @unchecked Sendable {
     set {_uniqueStorage()._transient = newValue}
   }
 
+  /// Rows of the session that the store did not take and has put into quarantine. Only with APPLIED.
+  public var exceptions: Int64 {
+    get {_storage._exceptions}
+    set {_uniqueStorage()._exceptions = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -607,6 +723,14 @@ public nonisolated struct WireHubMessage: Sendable {
     set {body = .examine(newValue)}
   }
 
+  public var quarantineOrder: WireQuarantineOrder {
+    get {
+      if case .quarantineOrder(let v)? = body {return v}
+      return WireQuarantineOrder()
+    }
+    set {body = .quarantineOrder(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -620,6 +744,7 @@ public nonisolated struct WireHubMessage: Sendable {
     case refused(WireRefused)
     case regressed(WireRegressed)
     case examine(WireExamine)
+    case quarantineOrder(WireQuarantineOrder)
 
   }
 
@@ -1047,6 +1172,98 @@ public nonisolated struct WireRowDigest: Sendable {
   public init() {}
 }
 
+/// Asks for the list of what is in quarantine; with an id, first orders something to be done. Answered by Quarantine,
+/// always. Repeated until the list names the id among those done.
+public nonisolated struct WireQuarantineOrder: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Empty: only the list is asked for. Else never used for another order.
+  public var id: String = String()
+
+  public var action: WireQuarantineAction = .unspecified
+
+  /// What it is about; empty for all jobs, tables, keys.
+  public var job: String = String()
+
+  public var table: String = String()
+
+  /// As in QuarantineEntry.
+  public var key: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// All that is in the store's quarantine, not what has changed in it.
+public nonisolated struct WireQuarantine: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As in Hello.
+  public var revision: UInt64 = 0
+
+  /// Rows in quarantine, also those beyond the entries.
+  public var total: Int64 = 0
+
+  /// At most 200: refused rows first.
+  public var entries: [WireQuarantineEntry] = []
+
+  /// Ids of orders that were carried out, newest last, at most 64.
+  public var ordersDone: [String] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct WireQuarantineEntry: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var job: String = String()
+
+  public var table: String = String()
+
+  /// Values of the key columns in key order, with commas between them; at most 256 bytes.
+  public var key: String = String()
+
+  public var kind: WireQuarantineKind = .unspecified
+
+  /// SQLite's words, or what the row waits for; at most 300 bytes.
+  public var detail: String = String()
+
+  /// The store still has an older row of the key.
+  public var hasOlderRow_p: Bool = false
+
+  /// The session that brought it last, and the version the row is of.
+  public var session: String = String()
+
+  public var version: WireVersion {
+    get {_version ?? WireVersion()}
+    set {_version = newValue}
+  }
+  /// Returns true if `version` has been explicitly set.
+  public var hasVersion: Bool {self._version != nil}
+  /// Clears the value of `version`. Subsequent reads from it will return its default value.
+  public mutating func clearVersion() {self._version = nil}
+
+  /// By the store's clock.
+  public var since: Int64 = 0
+
+  public var attempts: Int32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _version: WireVersion? = nil
+}
+
 /// A hint that a Hello would find something new. Nothing depends on it.
 public nonisolated struct WireAnnouncement: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -1153,6 +1370,24 @@ public nonisolated struct WireTable: Sendable {
   /// `keeps`, gets what "<name>" holds); outside of them nothing is touched. Then `removed` is 0 and not `whole`.
   public var ranges: [WireKeyRange] = []
 
+  /// Which rows wait when one of another table does not go in. Harmless to ignore.
+  public var references: [WireReference] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// A column that holds the key of a row of another table of the package, one with a key of one column.
+public nonisolated struct WireReference: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var column: String = String()
+
+  public var table: String = String()
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1249,6 +1484,14 @@ fileprivate nonisolated let _protobuf_package = "waybill.v1"
 
 nonisolated extension WireOutcome: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OUTCOME_UNSPECIFIED\0\u{1}REQUESTED\0\u{1}DOWNLOADED\0\u{1}DOWNLOAD_FAILED\0\u{1}APPLY_FAILED\0\u{1}APPLIED\0\u{1}CANCELED\0")
+}
+
+nonisolated extension WireQuarantineAction: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0QUARANTINE_ACTION_UNSPECIFIED\0\u{1}RETRY\0\u{1}DROP\0")
+}
+
+nonisolated extension WireQuarantineKind: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0QUARANTINE_KIND_UNSPECIFIED\0\u{1}REFUSED\0\u{1}DEPENDS\0\u{1}KEPT\0")
 }
 
 nonisolated extension WirePackageKind: SwiftProtobuf._ProtoNameProviding {
@@ -1375,7 +1618,7 @@ nonisolated extension WireIncarnation: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".AgentMessage"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}store\0\u{1}incarnation\0\u{2}\u{7}hello\0\u{1}request\0\u{3}chunk_request\0\u{1}reports\0\u{1}digests\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}store\0\u{1}incarnation\0\u{2}\u{7}hello\0\u{1}request\0\u{3}chunk_request\0\u{1}reports\0\u{1}digests\0\u{1}quarantine\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1451,6 +1694,19 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
           self.body = .digests(v)
         }
       }()
+      case 15: try {
+        var v: WireQuarantine?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .quarantine(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .quarantine(v)
+        }
+      }()
       default: break
       }
     }
@@ -1491,6 +1747,10 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
       guard case .digests(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
     }()
+    case .quarantine?: try {
+      guard case .quarantine(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -1508,7 +1768,7 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Hello"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}agent_version\0\u{1}sequence\0\u{1}watermarks\0\u{3}free_bytes\0\u{1}progress\0\u{3}utc_offset_minutes\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}agent_version\0\u{1}sequence\0\u{1}watermarks\0\u{3}free_bytes\0\u{1}progress\0\u{3}utc_offset_minutes\0\u{3}quarantine_revision\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1522,6 +1782,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 4: try { try decoder.decodeSingularInt64Field(value: &self.freeBytes) }()
       case 5: try { try decoder.decodeSingularMessageField(value: &self._progress) }()
       case 6: try { try decoder.decodeSingularSInt32Field(value: &self._utcOffsetMinutes) }()
+      case 7: try { try decoder.decodeSingularFixed64Field(value: &self._quarantineRevision) }()
       default: break
       }
     }
@@ -1550,6 +1811,9 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     try { if let v = self._utcOffsetMinutes {
       try visitor.visitSingularSInt32Field(value: v, fieldNumber: 6)
     } }()
+    try { if let v = self._quarantineRevision {
+      try visitor.visitSingularFixed64Field(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1560,6 +1824,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.freeBytes != rhs.freeBytes {return false}
     if lhs._progress != rhs._progress {return false}
     if lhs._utcOffsetMinutes != rhs._utcOffsetMinutes {return false}
+    if lhs._quarantineRevision != rhs._quarantineRevision {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1712,7 +1977,7 @@ nonisolated extension WireReports: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Report"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}incarnation\0\u{1}sequence\0\u{1}session\0\u{1}job\0\u{1}run\0\u{1}attempt\0\u{1}outcome\0\u{1}at\0\u{3}rows_changed\0\u{3}longest_lock_ms\0\u{1}message\0\u{1}watermark\0\u{1}transient\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}incarnation\0\u{1}sequence\0\u{1}session\0\u{1}job\0\u{1}run\0\u{1}attempt\0\u{1}outcome\0\u{1}at\0\u{3}rows_changed\0\u{3}longest_lock_ms\0\u{1}message\0\u{1}watermark\0\u{1}transient\0\u{1}exceptions\0")
 
   fileprivate class _StorageClass {
     var _id: Int64 = 0
@@ -1729,6 +1994,7 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
     var _message: String = String()
     var _watermark: WireWatermark? = nil
     var _transient: Bool = false
+    var _exceptions: Int64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1753,6 +2019,7 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       _message = source._message
       _watermark = source._watermark
       _transient = source._transient
+      _exceptions = source._exceptions
     }
   }
 
@@ -1785,6 +2052,7 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
         case 12: try { try decoder.decodeSingularStringField(value: &_storage._message) }()
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._watermark) }()
         case 14: try { try decoder.decodeSingularBoolField(value: &_storage._transient) }()
+        case 15: try { try decoder.decodeSingularInt64Field(value: &_storage._exceptions) }()
         default: break
         }
       }
@@ -1839,6 +2107,9 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
       if _storage._transient != false {
         try visitor.visitSingularBoolField(value: _storage._transient, fieldNumber: 14)
       }
+      if _storage._exceptions != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._exceptions, fieldNumber: 15)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1862,6 +2133,7 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
         if _storage._message != rhs_storage._message {return false}
         if _storage._watermark != rhs_storage._watermark {return false}
         if _storage._transient != rhs_storage._transient {return false}
+        if _storage._exceptions != rhs_storage._exceptions {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1873,7 +2145,7 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
 
 nonisolated extension WireHubMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HubMessage"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{2}\u{9}welcome\0\u{1}grant\0\u{3}not_granted\0\u{1}chunk\0\u{3}no_chunk\0\u{1}acknowledgement\0\u{1}cancel\0\u{1}refused\0\u{1}regressed\0\u{1}examine\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{2}\u{9}welcome\0\u{1}grant\0\u{3}not_granted\0\u{1}chunk\0\u{3}no_chunk\0\u{1}acknowledgement\0\u{1}cancel\0\u{1}refused\0\u{1}regressed\0\u{1}examine\0\u{3}quarantine_order\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2012,6 +2284,19 @@ nonisolated extension WireHubMessage: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.body = .examine(v)
         }
       }()
+      case 20: try {
+        var v: WireQuarantineOrder?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .quarantineOrder(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .quarantineOrder(v)
+        }
+      }()
       default: break
       }
     }
@@ -2065,6 +2350,10 @@ nonisolated extension WireHubMessage: SwiftProtobuf.Message, SwiftProtobuf._Mess
     case .examine?: try {
       guard case .examine(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
+    }()
+    case .quarantineOrder?: try {
+      guard case .quarantineOrder(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
     }()
     case nil: break
     }
@@ -2948,6 +3237,180 @@ nonisolated extension WireRowDigest: SwiftProtobuf.Message, SwiftProtobuf._Messa
   }
 }
 
+nonisolated extension WireQuarantineOrder: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".QuarantineOrder"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}action\0\u{1}job\0\u{1}table\0\u{1}key\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.action) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.job) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.table) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.key) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    if self.action != .unspecified {
+      try visitor.visitSingularEnumField(value: self.action, fieldNumber: 2)
+    }
+    if !self.job.isEmpty {
+      try visitor.visitSingularStringField(value: self.job, fieldNumber: 3)
+    }
+    if !self.table.isEmpty {
+      try visitor.visitSingularStringField(value: self.table, fieldNumber: 4)
+    }
+    if !self.key.isEmpty {
+      try visitor.visitSingularStringField(value: self.key, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: WireQuarantineOrder, rhs: WireQuarantineOrder) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.action != rhs.action {return false}
+    if lhs.job != rhs.job {return false}
+    if lhs.table != rhs.table {return false}
+    if lhs.key != rhs.key {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireQuarantine: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Quarantine"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}revision\0\u{1}total\0\u{1}entries\0\u{3}orders_done\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularFixed64Field(value: &self.revision) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.total) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.entries) }()
+      case 4: try { try decoder.decodeRepeatedStringField(value: &self.ordersDone) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.revision != 0 {
+      try visitor.visitSingularFixed64Field(value: self.revision, fieldNumber: 1)
+    }
+    if self.total != 0 {
+      try visitor.visitSingularInt64Field(value: self.total, fieldNumber: 2)
+    }
+    if !self.entries.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.entries, fieldNumber: 3)
+    }
+    if !self.ordersDone.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.ordersDone, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: WireQuarantine, rhs: WireQuarantine) -> Bool {
+    if lhs.revision != rhs.revision {return false}
+    if lhs.total != rhs.total {return false}
+    if lhs.entries != rhs.entries {return false}
+    if lhs.ordersDone != rhs.ordersDone {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireQuarantineEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".QuarantineEntry"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}job\0\u{1}table\0\u{1}key\0\u{1}kind\0\u{1}detail\0\u{3}has_older_row\0\u{1}session\0\u{1}version\0\u{1}since\0\u{1}attempts\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.job) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.table) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.key) }()
+      case 4: try { try decoder.decodeSingularEnumField(value: &self.kind) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.detail) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.hasOlderRow_p) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.session) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._version) }()
+      case 9: try { try decoder.decodeSingularInt64Field(value: &self.since) }()
+      case 10: try { try decoder.decodeSingularInt32Field(value: &self.attempts) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.job.isEmpty {
+      try visitor.visitSingularStringField(value: self.job, fieldNumber: 1)
+    }
+    if !self.table.isEmpty {
+      try visitor.visitSingularStringField(value: self.table, fieldNumber: 2)
+    }
+    if !self.key.isEmpty {
+      try visitor.visitSingularStringField(value: self.key, fieldNumber: 3)
+    }
+    if self.kind != .unspecified {
+      try visitor.visitSingularEnumField(value: self.kind, fieldNumber: 4)
+    }
+    if !self.detail.isEmpty {
+      try visitor.visitSingularStringField(value: self.detail, fieldNumber: 5)
+    }
+    if self.hasOlderRow_p != false {
+      try visitor.visitSingularBoolField(value: self.hasOlderRow_p, fieldNumber: 6)
+    }
+    if !self.session.isEmpty {
+      try visitor.visitSingularStringField(value: self.session, fieldNumber: 7)
+    }
+    try { if let v = self._version {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
+    if self.since != 0 {
+      try visitor.visitSingularInt64Field(value: self.since, fieldNumber: 9)
+    }
+    if self.attempts != 0 {
+      try visitor.visitSingularInt32Field(value: self.attempts, fieldNumber: 10)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: WireQuarantineEntry, rhs: WireQuarantineEntry) -> Bool {
+    if lhs.job != rhs.job {return false}
+    if lhs.table != rhs.table {return false}
+    if lhs.key != rhs.key {return false}
+    if lhs.kind != rhs.kind {return false}
+    if lhs.detail != rhs.detail {return false}
+    if lhs.hasOlderRow_p != rhs.hasOlderRow_p {return false}
+    if lhs.session != rhs.session {return false}
+    if lhs._version != rhs._version {return false}
+    if lhs.since != rhs.since {return false}
+    if lhs.attempts != rhs.attempts {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireAnnouncement: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Announcement"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}spread_ms\0\u{1}job\0\u{1}session\0")
@@ -3094,7 +3557,7 @@ nonisolated extension WireManifest: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension WireTable: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Table"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}columns\0\u{1}key\0\u{1}rows\0\u{1}removed\0\u{1}whole\0\u{1}keeps\0\u{1}ranges\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}columns\0\u{1}key\0\u{1}rows\0\u{1}removed\0\u{1}whole\0\u{1}keeps\0\u{1}ranges\0\u{1}references\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3110,6 +3573,7 @@ nonisolated extension WireTable: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 6: try { try decoder.decodeSingularBoolField(value: &self.whole) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.keeps) }()
       case 8: try { try decoder.decodeRepeatedMessageField(value: &self.ranges) }()
+      case 9: try { try decoder.decodeRepeatedMessageField(value: &self.references) }()
       default: break
       }
     }
@@ -3140,6 +3604,9 @@ nonisolated extension WireTable: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if !self.ranges.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.ranges, fieldNumber: 8)
     }
+    if !self.references.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.references, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3152,6 +3619,42 @@ nonisolated extension WireTable: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.whole != rhs.whole {return false}
     if lhs.keeps != rhs.keeps {return false}
     if lhs.ranges != rhs.ranges {return false}
+    if lhs.references != rhs.references {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireReference: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Reference"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}column\0\u{1}table\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.column) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.table) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.column.isEmpty {
+      try visitor.visitSingularStringField(value: self.column, fieldNumber: 1)
+    }
+    if !self.table.isEmpty {
+      try visitor.visitSingularStringField(value: self.table, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: WireReference, rhs: WireReference) -> Bool {
+    if lhs.column != rhs.column {return false}
+    if lhs.table != rhs.table {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -21,6 +21,8 @@ actor FakeBackend: AdminBackend {
     private(set) var filters: [SessionFilter] = []
     private(set) var retried: [RetryRequest] = []
     private(set) var purged: [Int64] = []
+    var quarantineOrders: [QuarantineRequest] = []
+    var leavesOrdersOpen = false
     private(set) var asked: [WhyRequest] = []
     /// Asked for how often; the second look finds the cancel answered.
     private var looksAtFirst = 0

@@ -29,6 +29,8 @@ import Yams
         ("GET", "/v1/sessions/1", "", "SessionDetail"), ("GET", "/v1/sessions/1/summary", "", "SessionSummary"),
         ("POST", "/v1/sessions/1/cancel", "{}", "CancelReply"), ("POST", "/v1/sessions/1/rerun", "{}", "ErrorReply"),
         ("POST", "/v1/sessions/1/retry", "{}", "RetryReply"),
+        ("GET", "/v1/quarantine", "", "[StoreQuarantine]"),
+        ("POST", "/v1/quarantine/orders", #"{"action": "retry"}"#, "QuarantineReply"),
         ("POST", "/v1/purge", #"{"older_than_seconds": 1}"#, "PurgeReply"),
         ("POST", "/v1/retention/run", #"{"dry_run": true}"#, "RetentionReply"),
         ("POST", "/v1/publish", "{}", "PublishReply"), ("POST", "/v1/plan", "{}", "PlanReply"),
