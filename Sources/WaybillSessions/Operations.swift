@@ -172,6 +172,13 @@ extension SessionRecord {
             ])
     }
 
+    /// Notes that a session could not be built, unless it was called off meanwhile.
+    public static func fail(_ id: SessionID, _ reason: String, in db: Database) throws {
+        try db.execute(
+            sql: "UPDATE session SET status = 'CreateFailed', message = ? WHERE id = ? AND status = 'Started'",
+            arguments: [reason, id.rawValue])
+    }
+
     /// The highest epoch that any session was of; a new `rows.db` must begin above it.
     public static func highestEpoch(in db: Database) throws -> Int64 {
         try Int64.fetchOne(db, sql: "SELECT max(epoch) FROM session") ?? 0

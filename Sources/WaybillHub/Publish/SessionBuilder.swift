@@ -59,14 +59,13 @@ final class SessionBuilder {
         do {
             guard var session = try operations.read({ try SessionRecord.find(id, in: $0) }), session.status == .started
             else { return }
-            do {
-                try build(&session)
-            } catch {
-                logger.error("session \(id) of job \(session.job) could not be built: \(error)")
-                try giveUp(session, because: error)
-            }
+            try build(&session)
         } catch {
-            logger.error("hub.db could not be used for session \(id): \(error)")
+            let reason: any Error = (error as? DatabaseError)?.told(of: home.rowsDatabase) ?? error
+            logger.error("session \(id) could not be built: \(reason)")
+            // The wire thread goes on trying where hub.db cannot be written just now: else the session would stay
+            // `Started` for as long as the hub runs.
+            post(.createFailed(id, "\(reason)"))
         }
     }
 

@@ -142,6 +142,8 @@ public struct HubClock: Sendable {
 enum HubOrder: Sendable {
     /// A session is ready: its header, its packages, and a delivery for each store.
     case offer(SessionRecord, [SealedRecord], [Delivery], reply: @Sendable () -> Void)
+    /// A session could not be built, and why.
+    case createFailed(SessionID, String)
     case prepared(SessionID, StoreID, Preparation, SealedRecord?)
     /// A session that awaits approval shall be offered. Replies with the stores it is offered to; nil when it does not
     /// await approval any more.

@@ -42,6 +42,8 @@ struct HubTurn: ~Copyable {
         /// Jobs to run for stores that have lost what they had.
         var catchUps: [(JobID, StoreID)] = []
         var touched: Set<StoreID> = []
+        /// Orders that could not be looked at: for the next turn.
+        var postponed: [HubOrder] = []
         var unwritten = Unwritten()
     }
 
@@ -82,6 +84,7 @@ struct HubTurn: ~Copyable {
             let isHopeless = (error as? DatabaseError)?.resultCode == .SQLITE_CONSTRAINT
             return undo(batch, isHopeless ? [] : orders)
         }
+        unkept = batch.postponed
         batch.passCrashPoints()
         for outgoing in batch.sends { say(outgoing) }
         for reply in batch.replies { reply() }
@@ -238,8 +241,11 @@ struct HubTurn: ~Copyable {
         let now = parts.clock.now()
         switch order {
         case .offer(let session, let sealed, let deliveries, let reply):
-            offer(session, sealed, deliveries, now: now, &batch)
+            // Lost, it would leave the session `Started` for as long as the hub runs.
+            guard offer(session, sealed, deliveries, now: now, &batch) else { return batch.postponed.append(order) }
             batch.replies.append(reply)
+        case .createFailed(let session, let reason):
+            batch.saves.append { try SessionRecord.fail(session, reason, in: $0) }
         case .prepared(let session, let store, let outcome, let sealed):
             if let sealed { batch.saves.append { try sealed.save(in: $0) } }
             withDesk(of: store, &batch) { $0.step(.prepared(session, outcome), now: now) }
@@ -312,28 +318,32 @@ struct HubTurn: ~Copyable {
         }
     }
 
+    /// - Returns: false when `hub.db` could not be read.
     private mutating func offer(
         _ session: SessionRecord, _ sealed: [SealedRecord], _ deliveries: [Delivery], now: Timestamp,
         _ batch: inout Batch
-    ) {
+    ) -> Bool {
         // Called off while it was being built: its deliveries are not made at all.
         do {
             let now = try parts.operations.read { try SessionRecord.find(session.id, in: $0)?.status }
-            guard now != .canceled, !batch.unwritten.isCanceled(session.id) else { return }
+            guard now != .canceled, !batch.unwritten.isCanceled(session.id) else { return true }
         } catch {
-            return parts.logger.error("session \(session.id) could not be looked up in hub.db: \(error)")
+            parts.logger.error("session \(session.id) could not be looked up in hub.db: \(error)")
+            return false
         }
         for record in sealed { batch.saves.append { try record.save(in: $0) } }
         if offerRepair(session, deliveries, now: now, &batch) { return }
         batch.saves.append { try HeldSession.supersede(by: session, deliveries, in: $0) }
         if session.status == .awaitingApproval {
-            return batch.saves.append { try HeldSession.hold(session, deliveries, at: now, in: $0) }
+            batch.saves.append { try HeldSession.hold(session, deliveries, at: now, in: $0) }
+            return true
         }
         batch.saves.append { try session.save(in: $0) }
         for delivery in deliveries {
             withDesk(of: delivery.store, &batch) { $0.step(.offered(delivery), now: now) }
         }
         if session.status == .available { batch.sends.append(.announcement(session.job, session.id)) }
+        return true
     }
 
     private func deliveries(of session: SessionID, _ stores: [StoreID]?, _ unwritten: Unwritten) -> [Delivery] {
