@@ -36,6 +36,7 @@ let package = Package(
         .executable(name: "waybill-hub", targets: ["waybill-hub"]),
         .executable(name: "waybill-agent", targets: ["waybill-agent"]),
         .executable(name: "waybill", targets: ["waybill"]),
+        .executable(name: "waybill-sim", targets: ["waybill-sim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -113,6 +114,16 @@ let package = Package(
                 "WaybillAdmin", protobuf, crypto, grdb,
             ]),
         program("waybill-fuzz", ["WaybillFuzzing", arguments]),
+
+        // Hub and stores in one thread with a clock of their own: see `waybill-sim --help`. Not installed anywhere.
+        library(
+            "WaybillSimulation",
+            [
+                "WaybillModel", "WaybillWire", "WaybillSocket", "WaybillDatabase", "WaybillFaultDisk", "WaybillCapture",
+                "WaybillJobs", "WaybillPackage", "WaybillSessions", "WaybillApply", "WaybillHub", "WaybillAgent", protobuf,
+                logging, grdb, crypto,
+            ]),
+        program("waybill-sim", ["WaybillSimulation", arguments]),
 
         program("waybill-hub", ["WaybillHub", "WaybillModel", arguments, logging, lifecycle, signals]),
         program("waybill-agent", ["WaybillAgent", "WaybillModel", arguments, logging, lifecycle, signals]),

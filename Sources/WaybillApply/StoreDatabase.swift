@@ -60,6 +60,12 @@ public final class StoreDatabase: Sendable {
     /// Ends the use of the file.
     package func close() throws { try queue.close() }
 
+    /// For a simulation that plants a bug; nobody else writes past the functions below.
+    package func meddle(_ body: (Database) throws -> Void) throws { try queue.write(body) }
+    package func meddleOutsideTransaction(_ body: (Database) throws -> Void) throws {
+        try queue.writeWithoutTransaction(body)
+    }
+
     private func write<T>(_ body: (Database) throws -> T) throws -> T {
         try tellingOfMachine(path) { try queue.write(body) }
     }
