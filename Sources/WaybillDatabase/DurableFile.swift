@@ -14,6 +14,8 @@ public struct FileFault: Error, CustomStringConvertible {
 
     /// The disk, or the part of it that we may use, is full.
     public var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
+    /// Too many files are open, here or on the machine: it says nothing about the file.
+    public var isShortOfDescriptors: Bool { code == EMFILE || code == ENFILE }
     public var description: String { "cannot \(operation) \(path): \(String(cString: strerror(code)))" }
 }
 

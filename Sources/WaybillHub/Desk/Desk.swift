@@ -77,6 +77,7 @@ public struct Desk: Sendable {
         case .rerun(let delivery): rerun(delivery, now: now, &effects)
         case .retry(let delivery): retry(delivery, now: now, &effects)
         case .examine(let question): examine(question, now: now, &effects)
+        case .packageLost(let package): packageLost(package, now: now, &effects)
         case .unreachable(let routing):
             if peer?.routing == routing { peer = nil }
         case .recordChanged(let record): recordChanged(record, &effects)
@@ -133,6 +134,8 @@ public enum DeskEvent: Sendable {
     case retry(Delivery)
     /// Ask the store what its tables hold.
     case examine(HubLetter.Examine)
+    /// The hub cannot read a package that it has made.
+    case packageLost(PackageID)
     /// A message could not be delivered: the connection is gone.
     case unreachable(routing: [UInt8])
     /// Enrolled, retired or added anew.

@@ -155,6 +155,8 @@ enum HubOrder: Sendable {
     case examine(StoreID, HubLetter.Examine, reply: @Sendable (Bool) -> Void)
     /// Rows in quarantine: one order for each store. Replies with why not, by store.
     case quarantine([StoreID: QuarantineOrder], reply: @Sendable ([StoreID: String?]) -> Void)
+    /// The hub cannot read a package that was granted to the store.
+    case packageLost(PackageID, StoreID)
     /// Jobs were read anew: their order and windows from now on.
     case rules([JobID: DeliveryRules])
     /// The store's record in `hub.db` has changed.

@@ -29,7 +29,7 @@ extension HubTurn {
                 try send(.grant(grant), to: routing, store)
             case .chunk(let store, let routing, let package, let index):
                 do {
-                    let data = try files.chunk(index, of: package)
+                    let data = try soundChunk(index, of: package)
                     guard !data.isEmpty else {
                         let reason = "the package has no chunk \(index)"
                         return try send(.noChunk(package: package, index: index, reason: reason), to: routing, store)
@@ -39,6 +39,7 @@ extension HubTurn {
                     CrashPoint.chunkSent.pass()
                 } catch {
                     parts.logger.warning("chunk \(index) of package \(package) cannot be read: \(error)")
+                    notePackageLost(package, store, because: error)
                     let reason = "the hub cannot read it"
                     try send(.noChunk(package: package, index: index, reason: reason), to: routing, store)
                 }
@@ -129,6 +130,8 @@ struct PackageFiles {
     private var open: [PackageID: ChunkReader] = [:]
 
     init(home: HubHome) { self.home = home }
+
+    mutating func close(_ package: PackageID) { open[package] = nil }
 
     mutating func chunk(_ index: Int, of package: PackageID) throws -> [UInt8] {
         if let reader = open[package] { return try reader.chunk(index) }

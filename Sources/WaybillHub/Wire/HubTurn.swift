@@ -14,13 +14,14 @@ struct HubTurn: ~Copyable {
     let transport: any HubTransport
     var desks: [StoreID: Desk] = [:]
     var files: PackageFiles
+    var chunks = SoundChunks()
     var keys: EnrolledKeys
     /// What the jobs say about order and windows.
     private var rules: [JobID: DeliveryRules]
     /// Of the hub's wall clock in this turn.
     private var utcOffsetMinutes = 0
     /// Orders of a turn that could not be written.
-    private var unkept: [HubOrder] = []
+    var unkept: [HubOrder] = []
     private var rates = StoreRates()
     var enrolmentRates = EnrolmentRates()
 
@@ -44,6 +45,8 @@ struct HubTurn: ~Copyable {
         var touched: Set<StoreID> = []
         /// Orders that could not be looked at: for the next turn.
         var postponed: [HubOrder] = []
+        /// Desks of this turn as they were before it.
+        var before: [StoreID: Desk] = [:]
         var unwritten = Unwritten()
     }
 
@@ -109,8 +112,9 @@ struct HubTurn: ~Copyable {
 
     /// Nothing of the turn has happened: agents ask again by themselves, orders are obeyed in the next turn.
     private mutating func undo(_ batch: Batch, _ orders: [HubOrder]) {
-        for store in batch.touched { desks[store] = nil }
+        for store in batch.touched { desks[store] = batch.before[store] }
         unkept = orders
+        sayChunks(of: batch)
     }
 
     // MARK: desks
@@ -120,6 +124,7 @@ struct HubTurn: ~Copyable {
         of store: StoreID, _ batch: inout Batch, _ body: (inout Desk) throws -> [DeskEffect]
     ) rethrows {
         guard var desk = desks.removeValue(forKey: store) ?? load(store) else { return }
+        if batch.before[store] == nil { batch.before[store] = desk }
         desk.settings.rules = rules
         desk.hubUTCOffsetMinutes = utcOffsetMinutes
         let effects = try body(&desk)
@@ -302,6 +307,8 @@ struct HubTurn: ~Copyable {
             batch.replies.append { [refusals] in reply(refusals) }
         case .examine(let store, let question, let reply): examine(store, question, now: now, &batch, reply)
         case .quarantine(let orders, let reply): self.order(orders, now: now, &batch, reply)
+        case .packageLost(let package, let store):
+            withDesk(of: store, &batch) { $0.step(.packageLost(package), now: now) }
         case .rules(let rules): self.rules = rules
         case .audited(let record, let order):
             batch.saves.append(record)

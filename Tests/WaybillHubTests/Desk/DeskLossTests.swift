@@ -1,0 +1,31 @@
+import Testing
+import WaybillHub
+import WaybillModel
+import WaybillSessions
+
+/// Packages that the hub has made and cannot read any more.
+@Suite struct DeskLossTests {
+    @Test func aLostPackageIsMadeAnewAndNotGrantedMeanwhile() throws {
+        let delivery = Sample.delivery(1)
+        let package = try #require(delivery.package)
+        var work = try DeskAtWork(deliveries: [delivery])
+        _ = work.hello()
+        #expect(work.request(delivery).granted == [package.id])
+        let effects = work.step(.packageLost(package.id))
+        #expect(effects.prepared == [delivery.session])
+        #expect(effects.saved.last?.package == nil)
+        #expect(work.request(delivery).granted == [])
+        #expect(work.step(.packageLost(package.id)).prepared == [], "it is being made")
+
+        var another = package
+        another.id = try #require(PackageID([UInt8](repeating: 99, count: 32)))
+        _ = work.step(.prepared(delivery.session, .package(another)))
+        #expect(work.request(delivery).granted == [another.id])
+    }
+
+    @Test func aPackageOfNobodyChangesNothing() throws {
+        var work = try DeskAtWork(deliveries: [Sample.delivery(1)])
+        let other = try #require(PackageID([UInt8](repeating: 98, count: 32)))
+        #expect(work.step(.packageLost(other)).isEmpty)
+    }
+}
