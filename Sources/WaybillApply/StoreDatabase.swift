@@ -27,10 +27,14 @@ public final class StoreDatabase: Sendable {
     let queue: DatabaseQueue
     public let path: String
 
+    /// Milliseconds that a small transaction waits for a till that holds the lock. Shorter than an apply does, because
+    /// the thread that talks to the hub waits here; what could not be written is asked for again.
+    static let busyMilliseconds = 5_000
+
     /// Opens or makes the database of a store.
     public init(path: String, store: StoreID) throws {
         self.path = path
-        queue = try StoreDatabase.open(path, label: "ledger")
+        queue = try StoreDatabase.open(path, label: "ledger", busyMilliseconds: StoreDatabase.busyMilliseconds)
         try write { db in
             try StoreSchema.install(in: db)
             let found = try String.fetchOne(db, sql: "SELECT value FROM _waybill_meta WHERE name = 'store'")
@@ -42,8 +46,10 @@ public final class StoreDatabase: Sendable {
     /// How either connection is opened: see ``OpenDatabase``; and with freed pages not overwritten, which would hold
     /// the lock five times as long when an old table is dropped. FULL is said once more, because GRDB sets NORMAL
     /// when it turns to WAL, after everything that a configuration can say.
-    static func open(_ path: String, label: String) throws -> DatabaseQueue {
-        let queue = try OpenDatabase.queue(at: path, label: label)
+    static func open(
+        _ path: String, label: String, busyMilliseconds: Int = OpenDatabase.busyMilliseconds
+    ) throws -> DatabaseQueue {
+        let queue = try OpenDatabase.queue(at: path, label: label, busyMilliseconds: busyMilliseconds)
         try tellingOfMachine(path) {
             try queue.writeWithoutTransaction { db in
                 try db.execute(

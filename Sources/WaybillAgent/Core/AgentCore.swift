@@ -67,6 +67,8 @@ public struct AgentCore: Sendable {
         public var phase: Phase
         public var manifest: Manifest?
         public var fetch: Fetch?
+        /// Times in a row that asking has brought no piece of the package.
+        var fruitless = 0
 
         public var name: RunName { RunName(offer.session, offer.run) }
     }
@@ -104,6 +106,7 @@ public struct AgentCore: Sendable {
         case .failed(let package, let fault): failed(package, fault, now: now, &effects)
         case .examined(let digests): examined(digests, &effects)
         case .quarantineRead(let report, let state): quarantineRead(report, state, now: now, &effects)
+        case .notDone(let effect): notDone(effect, now: now, &effects)
         case .tick(let surroundings):
             freeBytes = surroundings.freeBytes
             isDownloadWindowOpen = surroundings.isDownloadWindowOpen
@@ -210,6 +213,8 @@ public enum AgentEvent: Sendable {
     case unpacked(PackageID)
     case applied(AgentCore.RunName, StoredState)
     case failed(PackageID, AgentFault)
+    /// The store's database could not be written, so an effect that was to be kept was not.
+    indirect case notDone(AgentEffect)
     /// A slice of old outcomes was forgotten; or all there were.
     case outcomesForgotten(isAll: Bool)
     /// The answer to the question that is being worked on.

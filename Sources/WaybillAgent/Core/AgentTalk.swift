@@ -50,10 +50,7 @@ extension AgentCore {
             effects.append(.storeChunk(package, index: index, data: data))
         case .noChunk(let package, _, let reason):
             guard let task, task.fetch?.package == package, task.phase == .fetching else { return }
-            effects.append(
-                .log("the hub has no chunk for us (\(reason)); asking for the session again", isProblem: false))
-            self.task?.phase = .requesting(now)
-            sendRequest(&effects)
+            refusedChunk(reason, now: now, &effects)
         case .acknowledgement(let names): acknowledged(names, &effects)
         case .cancel(let order): cancel(order, &effects)
         case .examine(let question): examine(question, &effects)
@@ -84,6 +81,8 @@ extension AgentCore {
             reportsSent = []
         }
         stored = state
+        // Only now are those that the hub has thanked for gone.
+        reportsSent.formIntersection(state.outbox.map(\.name))
     }
 
     private mutating func take(_ welcome: HubLetter.Welcome, now: Timestamp, _ effects: inout [AgentEffect]) {
@@ -132,8 +131,9 @@ extension AgentCore {
             // The hub knows. If it offers the run all the same it has forgotten, and is told again when it is asked for.
             if report.outcome == .applied { ended.removeAll { $0 == name } }
         }
-        reportsSent.subtract(names)
-        effects.append(.acknowledge(names))
+        // They stay among those that were sent until the outbox is without them: else this very step sent them again.
+        let kept = names.filter { $0.id != AgentCore.unkeptReport }
+        if !kept.isEmpty { effects.append(.acknowledge(kept)) }
     }
 
     private mutating func cancel(_ order: HubLetter.CancelOrder, _ effects: inout [AgentEffect]) {
@@ -160,6 +160,7 @@ extension AgentCore {
             effects.append(
                 .log("nothing heard from the hub for \((now - heardAt) / 1000) s; connecting anew", isProblem: true))
             self.heardAt = now
+            lineFellSilent(now: now, &effects)
             effects.append(.reconnect)
             return
         }

@@ -123,6 +123,7 @@ extension AgentCore {
     mutating func chunkStored(_ package: PackageID, _ index: Int, now: Timestamp, _ effects: inout [AgentEffect]) {
         guard task?.fetch?.package == package else { return }
         task?.fetch?.stored(index, now: now)
+        task?.fruitless = 0
     }
 
     mutating func chunkRejected(_ package: PackageID, _ index: Int, now: Timestamp, _ effects: inout [AgentEffect]) {

@@ -117,6 +117,7 @@ final class AgentTurn {
                     if let answer = try run(effect) { events.append(answer) }
                 } catch {
                     parts.logger.error("\(error)")
+                    events.append(.notDone(effect))
                 }
             }
         }
