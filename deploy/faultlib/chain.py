@@ -149,6 +149,13 @@ class Chain:
     def waybill(self, *arguments, **options):
         return self.run("waybill", "--hub", self.hub, *arguments, **options)
 
+    def ask(self, *arguments):
+        """A command that may fail: its status, and all that it says."""
+        done = subprocess.run(
+            [f"{self.bin}/waybill", "--hub", self.hub, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=90)
+        return done.returncode, done.stdout + done.stderr
+
     def json(self, *arguments, **options):
         return json.loads(self.waybill(*arguments, "--json", **options))
 
@@ -158,10 +165,14 @@ class Chain:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def start(self, name):
+        self.start_with(name)
+
+    def start_with(self, name, **environment):
         command = ["waybill-hub", "run", self.hub] if name == HUB else ["waybill-agent", "run", self.home(name)]
         with open(f"{self.folder}/log/{name}.log", "a") as log:
             self.processes[name] = subprocess.Popen(
-                [f"{self.bin}/{command[0]}", *command[1:]], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [f"{self.bin}/{command[0]}", *command[1:]], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **environment})
         if name == HUB:
             self.wait_for_hub()
 
