@@ -174,7 +174,7 @@ let package = Package(
             "WaybillConversationTests",
             ["WaybillHub", "WaybillAgent", "WaybillJobs", "WaybillSessions", "WaybillModel", "WaybillWire", grdb]),
         // Starts the built programs and looks at them from outside.
-        tests("WaybillSystemTests", ["WaybillModel", "WaybillDatabase", grdb]),
+        tests("WaybillSystemTests", ["WaybillModel", "WaybillDatabase", "WaybillSocket", "WaybillWire", protobuf, grdb]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -45,6 +45,7 @@ final class RunningProcess {
     var out: String { read(outPath) }
     var err: String { read(errPath) }
     var isRunning: Bool { process.isRunning }
+    var identifier: Int32 { process.processIdentifier }
 
     private func read(_ path: String) -> String {
         String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)

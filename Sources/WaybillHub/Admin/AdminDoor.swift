@@ -106,9 +106,14 @@ struct AdminDoor<Routes: HTTPResponder>: HTTPResponder where Routes.Context == B
 
     /// The row that says how it ended, unless the effect has written it.
     private func end(_ ticket: AuditTicket, _ asked: Int64?, failure: String?, _ clerk: AuditClerk) async throws {
-        if let row = ticket.row { return clerk.tell(row) }
+        if let row = ticket.row {
+            clerk.tell(row)
+            // What was done may have been nothing: somebody else was faster.
+            guard failure != nil else { return }
+        }
         let entry = ticket.entry.ended(
-            failure == nil ? .done : .failed, failure ?? ticket.result, at: clerk.now(), asked: asked)
+            failure == nil ? .done : .failed, failure ?? ticket.result, at: clerk.now(),
+            asked: asked ?? ticket.row?.sequence)
         _ = try await clerk.write(entry)
     }
 
