@@ -73,6 +73,8 @@ struct TarHeader: Hashable {
         bytes = size
         self.mode = UInt32(truncatingIfNeeded: mode)
         self.modified = modified
+        // Bits that mean nothing are as they were written, or something has changed them.
+        guard let written = try? encoded(), written == block else { return nil }
     }
 
     init(name: String, bytes: Int64, mode: UInt32, modified: Int64) {

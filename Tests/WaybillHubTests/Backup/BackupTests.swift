@@ -18,7 +18,7 @@ import WaybillModel
         try folder.write("jobs/deep/er/other.yaml", "another")
         try folder.write("mappings/erp.yaml", "a mapping")
         try folder.write("packages/0.zst", "a package")
-        try folder.sql("hq.db", "INSERT INTO price_group (price_group_id, name) VALUES ('G1', 'a\u{1F600}b')")
+        try folder.sql("hq.db", "INSERT INTO price_group (price_group_id, name, priority) VALUES ('G1', 'a\u{1F600}b', 1)")
         let report = try folder.backUp(isVerified: true)
         #expect(report.description.newestSession == 0)
         let restored = try folder.restore()
