@@ -49,11 +49,14 @@ public struct HubStatus: Codable, Hashable, Sendable {
         public var failedStores: Int
         /// Sessions that exceed a limit of their job and wait for somebody to approve or cancel them.
         public var awaitingApproval: Int
+        /// Deliveries that have not come forward for longer than is usual.
+        public var stalledDeliveries: Int
 
-        public init(running: Int, failedStores: Int, awaitingApproval: Int = 0) {
+        public init(running: Int, failedStores: Int, awaitingApproval: Int = 0, stalledDeliveries: Int = 0) {
             self.running = running
             self.failedStores = failedStores
             self.awaitingApproval = awaitingApproval
+            self.stalledDeliveries = stalledDeliveries
         }
     }
 
@@ -159,10 +162,12 @@ public struct HubStatus: Codable, Hashable, Sendable {
     public var diverged: [Divergence] = []
     /// The newest ones, newest first.
     public var errors: [Problem]
+    /// nil while the hub takes in what stores say.
+    @Nullable public var notFolding: NotFolding?
 
     public init(
         hub: Hub, stores: Stores, sessions: Sessions, jobs: Jobs, disk: Disk, slowest: Slowest? = nil,
-        errors: [Problem]
+        errors: [Problem], notFolding: NotFolding? = nil
     ) {
         self.hub = hub
         self.stores = stores
@@ -171,5 +176,6 @@ public struct HubStatus: Codable, Hashable, Sendable {
         self.disk = disk
         self.slowest = slowest
         self.errors = errors
+        self.notFolding = notFolding
     }
 }

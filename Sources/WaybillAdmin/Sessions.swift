@@ -35,11 +35,13 @@ public struct SessionSummary: Codable, Hashable, Sendable {
     public var waitsFor: [SessionID]
     /// Rows that stores have put into quarantine instead, over all deliveries.
     public var exceptions: Int
+    /// How many deliveries have not come forward for longer than is usual.
+    public var stalled: Int
 
     public init(
         id: SessionID, job: JobID, status: String, kind: SessionKind?, version: Version?, createdAt: UTCTime,
         rows: Int64, bytes: Int64, bytesDone: Int64, deliveries: [String: Int], message: String?,
-        waitsFor: [SessionID] = [], exceptions: Int = 0
+        waitsFor: [SessionID] = [], exceptions: Int = 0, stalled: Int = 0
     ) {
         self.id = id
         self.job = job
@@ -55,6 +57,7 @@ public struct SessionSummary: Codable, Hashable, Sendable {
         self.message = message
         self.waitsFor = waitsFor
         self.exceptions = exceptions
+        self.stalled = stalled
     }
 
     /// How many deliveries the session has.
@@ -98,12 +101,14 @@ public struct DeliveryDetail: Codable, Hashable, Sendable {
     public var waitsForWindow: Bool
     /// Rows that the store has put into quarantine instead.
     public var exceptions: Int
+    /// nil while it is within its time.
+    @Nullable public var stalled: StalledDetail?
 
     public init(
         store: StoreID, status: DeliveryStatus, kind: PackageKind?, rows: Int64, bytes: Int64, bytesDone: Int64,
         requestedAt: UTCTime?, downloadedAt: UTCTime?, appliedAt: UTCTime?, attempts: Int, longestLockMs: Int64?,
         message: String?, run: Int, cancelRequested: Bool, waitsForWindow: Bool = false,
-        exceptions: Int = 0
+        exceptions: Int = 0, stalled: StalledDetail? = nil
     ) {
         self.store = store
         self.status = status
@@ -121,6 +126,7 @@ public struct DeliveryDetail: Codable, Hashable, Sendable {
         self.cancelRequested = cancelRequested
         self.waitsForWindow = waitsForWindow
         self.exceptions = exceptions
+        self.stalled = stalled
     }
 }
 
@@ -142,7 +148,7 @@ public struct SessionDetail: Codable, Hashable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case id, job, status, kind, version, epoch, createdAt, rows, bytes, bytesDone, deliveries, message, waitsFor
-        case approval, exceptions
+        case approval, exceptions, stalled
     }
 
     public init(from decoder: any Decoder) throws {
@@ -163,7 +169,8 @@ public struct SessionDetail: Codable, Hashable, Sendable {
             deliveries: SessionDetail.counts(deliveries),
             message: try container.decodeIfPresent(String.self, forKey: .message),
             waitsFor: try container.decode([SessionID].self, forKey: .waitsFor),
-            exceptions: try container.decodeIfPresent(Int.self, forKey: .exceptions) ?? 0)
+            exceptions: try container.decodeIfPresent(Int.self, forKey: .exceptions) ?? 0,
+            stalled: try container.decodeIfPresent(Int.self, forKey: .stalled) ?? 0)
         self.deliveries = deliveries
         approval = try container.decodeIfPresent(ApprovalDetail.self, forKey: .approval)
     }
@@ -185,6 +192,7 @@ public struct SessionDetail: Codable, Hashable, Sendable {
         try container.encode(summary.waitsFor, forKey: .waitsFor)
         try container.encode(approval, forKey: .approval)
         try container.encode(summary.exceptions, forKey: .exceptions)
+        try container.encode(summary.stalled, forKey: .stalled)
     }
 
     private static func counts(_ deliveries: [DeliveryDetail]) -> [String: Int] {
@@ -206,6 +214,8 @@ public struct SessionFilter: Hashable, Sendable {
     /// Also sessions with status NoData.
     public var includesNoData: Bool
     public var limit: Int
+    /// Only sessions with a stalled delivery.
+    public var isStalled = false
 
     public init(
         job: JobID? = nil, status: String? = nil, since: UTCTime? = nil, includesNoData: Bool = false,

@@ -16,11 +16,14 @@ public enum HubViews {
             "sessions  \(Humane.count(sessions.running)) running, "
                 + "\(Humane.count(sessions.failedStores, "store")) with a failed delivery"
                 + (sessions.awaitingApproval > 0
-                    ? ", \(Humane.count(sessions.awaitingApproval)) awaiting approval" : ""),
+                    ? ", \(Humane.count(sessions.awaitingApproval)) awaiting approval" : "")
+                + (sessions.stalledDeliveries > 0
+                    ? ", \(Humane.count(sessions.stalledDeliveries, "delivery", "deliveries")) stalled" : ""),
             jobs(status.jobs),
         ].map { screen.line($0) }
         lines += QuarantineViews.summary(status.stores, screen)
         lines += RetentionViews.disk(status).map { screen.line($0) } + VerifyViews.diverged(status, now: now, screen)
+        if let fault = status.notFolding { lines.append(screen.line(StalledViews.notFolding(fault, now: now), .bad)) }
         guard !status.errors.isEmpty else { return lines + ["errors    none"] }
         lines.append("errors")
         var table = TextTable("  WHEN", "STORE", "SESSION", "MESSAGE")

@@ -10,7 +10,10 @@ public enum SessionViews {
         for session in sessions {
             table.add(
                 .init(session.id.rawValue), .init(session.job.rawValue),
-                .init(session.status, .of(status: session.status)), .init(session.kind?.rawValue ?? "-"),
+                .init(
+                    StalledViews.status(session.status, isStalled: session.stalled > 0),
+                    session.stalled > 0 ? .warning : .of(status: session.status)),
+                .init(session.kind?.rawValue ?? "-"),
                 .init(session.version.map(String.init) ?? "-"), .init(Humane.age(session.createdAt, now: now)),
                 .init(Humane.count(session.rows)), .init(Humane.bytes(session.bytes)), .init(applied(session)),
                 .init(session.message ?? ""))
@@ -43,12 +46,15 @@ public enum SessionViews {
         for delivery in session.deliveries {
             let created = summary.createdAt
             table.add(
-                .init(delivery.store.rawValue), .init(status(delivery), .of(status: delivery.status.rawValue)),
+                .init(delivery.store.rawValue),
+                .init(
+                    StalledViews.status(status(delivery), isStalled: delivery.stalled != nil),
+                    delivery.stalled != nil ? .warning : .of(status: delivery.status.rawValue)),
                 .init(delivery.kind?.rawValue ?? "-"), .init(Humane.count(delivery.rows)),
                 .init(Humane.bytes(delivery.bytes)), .init(Humane.moment(delivery.requestedAt, near: created)),
                 .init(Humane.moment(delivery.downloadedAt, near: created)),
                 .init(Humane.moment(delivery.appliedAt, near: created)), .init(String(delivery.attempts)),
-                .init(delivery.longestLockMs.map { "\($0) ms" } ?? "-"), .init(delivery.message ?? ""))
+                .init(delivery.longestLockMs.map { "\($0) ms" } ?? "-"), .init(StalledViews.message(delivery)))
         }
         return lines + [""] + table.lines(screen)
     }

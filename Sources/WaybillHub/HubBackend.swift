@@ -29,6 +29,7 @@ struct HubBackend: AdminBackend {
     let signingKey: SigningKey
     let clock: HubClock
     let startedAt: Timestamp
+    let contactBook = ContactBook()
 
     // MARK: status
 
@@ -41,7 +42,9 @@ struct HubBackend: AdminBackend {
         let unusable = catalogue.unusable
         let misfits = unusable - catalogue.known.badFiles.count
         let usage = try await onOwnThread { try HubUsage.measure(home, operations, jobList, policy) }
+        let notFolding = notFolding(now)
         return try await operations.reading { db in
+            let stalled = try stalled(contacts, now: now, in: db)
             let records = try StoreRecord.all(in: db)
             let active = records.filter { $0.state == .active }
             let online = active.filter { contacts[$0.id]?.isOnline == true }.count
@@ -58,23 +61,21 @@ struct HubBackend: AdminBackend {
                     quarantinedRows: quarantined.values.reduce(0, +)),
                 sessions: HubStatus.Sessions(
                     running: try SessionList.runningCount(in: db), failedStores: Set(failures.map(\.store)).count,
-                    awaitingApproval: try HeldSession.awaitingCount(in: db)),
+                    awaitingApproval: try HeldSession.awaitingCount(in: db), stalledDeliveries: stalled.count),
                 jobs: HubStatus.Jobs(usable: jobList.count - misfits, onHold: held, unusable: unusable),
                 disk: usage.disk, slowest: usage.slowest,
                 errors: failures.map { failure in
                     let at = failure.told.downloadedAt ?? failure.told.requestedAt ?? now
                     return HubStatus.Problem(
                         at: UTCTime(at), store: failure.store, session: failure.session, message: failure.message)
-                })
+                }, notFolding: notFolding)
             status.diverged = try VerificationRecord.diverged(in: db).map(HubStatus.Divergence.init)
             return status
         }
     }
 
     func contacts() async -> [StoreID: HubOrder.Contact] {
-        await withCheckedContinuation { continuation in
-            wire.post(.contacts { continuation.resume(returning: $0) })
-        }
+        await contactBook.ask(wire)
     }
 
     // MARK: stores

@@ -16,6 +16,8 @@ public struct HubConfiguration: Sendable, Equatable {
     /// Silence after which a store is shown as offline.
     public var offlineAfterSeconds: Int
     public var enrolmentCodeHours: Int
+    /// No delivery is shown as stalled sooner.
+    public var stalledAfterSeconds = 60
     /// What is kept, and for how long.
     public var retention: RetentionPolicy
     /// Whether jobs follow their triggers; false: they run only when somebody asks for it.
@@ -58,6 +60,7 @@ public struct HubConfiguration: Sendable, Equatable {
         var hello_seconds: Int?
         var offline_after_seconds: Int?
         var enrolment_code_hours: Int?
+        var stalled_after_seconds: Int?
         var keep_sessions_days: Int?
         var keep_packages_days: Int?
         var keep_changes_days: Int?
@@ -75,7 +78,7 @@ public struct HubConfiguration: Sendable, Equatable {
         "listen", "announce", "enrol", "advertise", "hello_seconds", "offline_after_seconds", "enrolment_code_hours",
         "keep_sessions_days", "keep_packages_days", "keep_changes_days", "keep_changes_rows", "keep_staging_days",
         "automatic_runs", "automatic_verification", "admin_listen", "admin_allow_any_address", "keep_audit_days",
-        "log_level",
+        "log_level", "stalled_after_seconds",
     ]
 
     /// - Throws: ``HomeFault`` naming the file and the setting.
@@ -102,6 +105,7 @@ public struct HubConfiguration: Sendable, Equatable {
         helloSeconds = file.hello_seconds ?? helloSeconds
         offlineAfterSeconds = file.offline_after_seconds ?? offlineAfterSeconds
         enrolmentCodeHours = file.enrolment_code_hours ?? enrolmentCodeHours
+        stalledAfterSeconds = file.stalled_after_seconds ?? stalledAfterSeconds
         retention.sessionsDays = file.keep_sessions_days ?? retention.sessionsDays
         retention.packagesDays = file.keep_packages_days ?? retention.packagesDays
         retention.changesDays = file.keep_changes_days ?? retention.changesDays
@@ -132,6 +136,9 @@ public struct HubConfiguration: Sendable, Equatable {
         }
         guard (1...8760).contains(enrolmentCodeHours) else {
             throw HomeFault("enrolment_code_hours must be from 1 to 8760")
+        }
+        guard (1...86_400).contains(stalledAfterSeconds) else {
+            throw HomeFault("stalled_after_seconds must be from 1 to 86400")
         }
         for (name, days) in [
             ("sessions", retention.sessionsDays), ("packages", retention.packagesDays),
@@ -190,6 +197,9 @@ public struct HubConfiguration: Sendable, Equatable {
         # Seconds between two signs of life of an agent, and the silence after which it counts as offline.
         # hello_seconds: 30
         # offline_after_seconds: 90
+
+        # No delivery is shown as stalled before so many seconds, however quick stores used to be.
+        # stalled_after_seconds: 60
 
         # How long a one-time enrolment code is good for.
         # enrolment_code_hours: 72

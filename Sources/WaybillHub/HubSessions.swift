@@ -15,28 +15,40 @@ extension HubBackend {
             job: filter.job?.rawValue, status: filter.status, since: filter.since?.timestamp,
             includesNoData: filter.includesNoData, limit: filter.limit)
         let contacts = await contacts()
+        let now = clock.now()
         return try await operations.reading { db in
-            try SessionList.lines(query, in: db).map { try summary($0.session, $0.deliveries, contacts, in: db) }
+            let stalled = try stalled(contacts, now: now, in: db)
+            return try SessionList.lines(query.restricted(filter.isStalled ? stalled : nil), in: db).map {
+                try summary($0.session, $0.deliveries, contacts, stalled, in: db)
+            }
         }
     }
 
     func session(_ reference: SessionReference) async throws -> SessionDetail {
         let contacts = await contacts()
+        let now = clock.now()
         return try await operations.reading { db in
             let session = try find(reference, in: db)
             let counts = try SessionList.rollUp(session.id, in: db)
-            let deliveries = try DeliveryRecord.all(of: session.id, in: db).map { detail($0, contacts[$0.store]) }
+            let stalled = try stalled(contacts, of: session.id, now: now, in: db)
+            let deliveries = try DeliveryRecord.all(of: session.id, in: db).map { delivery in
+                var detail = detail(delivery, contacts[delivery.store])
+                detail.stalled = stalled[StalledKey(delivery)]
+                return detail
+            }
             return SessionDetail(
-                summary: try summary(session, counts, contacts, in: db), deliveries: deliveries,
+                summary: try summary(session, counts, contacts, stalled, in: db), deliveries: deliveries,
                 approval: try approval(session, in: db))
         }
     }
 
     func sessionSummary(_ reference: SessionReference) async throws -> SessionSummary {
         let contacts = await contacts()
+        let now = clock.now()
         return try await operations.reading { db in
             let session = try find(reference, in: db)
-            return try summary(session, try SessionList.rollUp(session.id, in: db), contacts, in: db)
+            let stalled = try stalled(contacts, of: session.id, now: now, in: db)
+            return try summary(session, try SessionList.rollUp(session.id, in: db), contacts, stalled, in: db)
         }
     }
 
@@ -52,7 +64,7 @@ extension HubBackend {
 
     private func summary(
         _ session: SessionRecord, _ counts: [DeliveryStatus: Int], _ contacts: [StoreID: HubOrder.Contact],
-        in db: Database
+        _ stalled: [StalledKey: StalledDetail], in db: Database
     ) throws -> SessionSummary {
         var volume = try SessionList.volume(session.id, in: db)
         if session.status == .awaitingApproval {
@@ -68,7 +80,8 @@ extension HubBackend {
             rows: volume.rows, bytes: volume.bytes, bytesDone: min(volume.bytes, volume.bytesDone + underWay),
             deliveries: Dictionary(counts.map { ($0.key.rawValue, $0.value) }, uniquingKeysWith: { a, _ in a }),
             message: session.message.isEmpty ? nil : session.message, waitsFor: session.waitsFor,
-            exceptions: try QuarantineRecord.exceptions(of: session.id, in: db))
+            exceptions: try QuarantineRecord.exceptions(of: session.id, in: db),
+            stalled: stalled.keys.count { $0.session == session.id })
     }
 
     private func kind(_ session: SessionRecord, in db: Database) throws -> SessionKind? {

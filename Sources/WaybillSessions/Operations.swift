@@ -201,6 +201,8 @@ public struct SessionQuery: Sendable {
     public var includesNoData: Bool
     /// Lines at most, newest first.
     public var limit: Int
+    /// Only sessions of these numbers; nil for no such wish.
+    public var only: [Int64]?
 
     public init(job: String? = nil, status: String? = nil, since: Timestamp? = nil, includesNoData: Bool, limit: Int) {
         self.job = job
@@ -221,6 +223,7 @@ public enum SessionList {
                 SELECT * FROM session
                 WHERE (:job IS NULL OR job = :job)
                     AND (:since IS NULL OR created_at >= :since)
+                    AND (:only IS NULL OR number IN (SELECT value FROM json_each(:only)))
                     AND (:all OR :status = 'NoData' OR status <> 'NoData')
                     AND (:status IS NULL OR status = :status OR EXISTS (
                         SELECT 1 FROM delivery WHERE delivery.session = session.number AND delivery.status = :status))
@@ -230,6 +233,7 @@ public enum SessionList {
             arguments: [
                 "job": filter.job, "since": filter.since?.milliseconds, "all": filter.includesNoData,
                 "status": filter.status, "limit": filter.limit,
+                "only": filter.only.map { "[\($0.map(String.init).joined(separator: ","))]" },
             ])
         return try rows.compactMap(SessionRecord.init).map { session in
             SessionLine(session: session, deliveries: try rollUp(session.id, in: db))

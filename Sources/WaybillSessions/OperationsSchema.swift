@@ -155,6 +155,7 @@ enum OperationsSchema {
         migrator.registerMigration("audit") { db in try AuditLog.createTables(in: db) }
         migrator.registerMigration("verifications") { db in try VerificationRecord.createTables(in: db) }
         migrator.registerMigration("quarantine") { db in try QuarantineRecord.createTables(in: db) }
+        migrator.registerMigration("stage_history") { db in try StageHistoryRecord.createTable(in: db) }
         return migrator
     }
 }

@@ -136,6 +136,21 @@ extension SocketSettings {
     }
 }
 
+extension SocketSettings {
+    /// Gives this socket a pace of its own at connecting anew.
+    ///
+    /// libzmq 4.3.4 adds less than one `ZMQ_RECONNECT_IVL` to each pause, later versions nothing at all where there is a
+    /// maximum: all stores that lost their hub in the same moment would try again after 1, 2, 4, … s, within a second of
+    /// one another, for as long as it is away. With a first pause of their own the doubling spreads them.
+    /// - Parameter share: from 0 to less than 1, drawn for each socket.
+    public mutating func spreadReconnects(by share: Double) {
+        let share = min(max(share, 0), 1)
+        reconnectMin = reconnectMin * (1 + share)
+        // Up to the longest pause, never beyond it.
+        reconnectMax = reconnectMax * (1 - share / 4)
+    }
+}
+
 extension Duration {
     var wholeMilliseconds: Int32 {
         let (seconds, attoseconds) = components

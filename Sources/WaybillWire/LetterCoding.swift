@@ -99,6 +99,7 @@ extension HubLetter {
             }
             wire.welcome.held = welcome.held.map(WireHeld.init)
             wire.welcome.cancels = welcome.cancels.map(WireCancel.init)
+            if let pace = welcome.pace { wire.welcome.pace = WirePace(pace) }
         case .grant(let grant):
             wire.grant.session = grant.session.rawValue
             wire.grant.run = Int32(clamping: grant.run)
@@ -207,6 +208,7 @@ extension HubLetter.Welcome {
         for cancel in wire.cancels { cancels.append(try HubLetter.CancelOrder(checking: cancel)) }
         held = []
         for wire in wire.held { held.append(try HubLetter.Held(checking: wire)) }
+        pace = wire.hasPace ? HubLetter.Pace(wire.pace) : nil
     }
 }
 
@@ -256,6 +258,10 @@ extension WireHello {
         }
         if let offset = hello.utcOffsetMinutes { utcOffsetMinutes = Int32(clamping: offset) }
         if let revision = hello.quarantineRevision { quarantineRevision = revision }
+        if let activity = hello.activity {
+            phase = WirePhase(activity.phase)
+            idleMs = UInt64(max(0, activity.idleMilliseconds))
+        }
     }
 }
 
@@ -280,6 +286,7 @@ extension AgentLetter.Hello {
             utcOffsetMinutes = Int(wire.utcOffsetMinutes)
         }
         if wire.hasQuarantineRevision { quarantineRevision = wire.quarantineRevision }
+        activity = AgentActivity(wire)
     }
 }
 

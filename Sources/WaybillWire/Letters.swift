@@ -56,11 +56,13 @@ public struct AgentLetter: Hashable, Sendable {
         public var utcOffsetMinutes: Int?
         /// Names the content of the store's quarantine, 0 for an empty one; nil when the agent knows of none.
         public var quarantineRevision: UInt64?
+        /// What the agent is at; nil when it does not tell.
+        public var activity: AgentActivity?
 
         public init(
             agentVersion: String, sequence: Int64, watermarks: [JobID: Watermark], freeBytes: Int64,
             progress: Progress?,
-            utcOffsetMinutes: Int? = nil, quarantineRevision: UInt64? = nil
+            utcOffsetMinutes: Int? = nil, quarantineRevision: UInt64? = nil, activity: AgentActivity? = nil
         ) {
             self.agentVersion = agentVersion
             self.sequence = sequence
@@ -69,6 +71,7 @@ public struct AgentLetter: Hashable, Sendable {
             self.progress = progress
             self.utcOffsetMinutes = utcOffsetMinutes
             self.quarantineRevision = quarantineRevision
+            self.activity = activity
         }
     }
 
@@ -116,10 +119,12 @@ public enum HubLetter: Hashable, Sendable {
         public var helloSeconds: Int
         /// Deliveries that wait for their window: what is stored of them is worth keeping.
         public var held: [Held]
+        /// How the agent shall spread what it does; nil for no wish.
+        public var pace: Pace?
 
         public init(
             hubRun: UInt64, hubTime: Timestamp, offers: [Offer], cancels: [CancelOrder], helloSeconds: Int,
-            held: [Held] = []
+            held: [Held] = [], pace: Pace? = nil
         ) {
             self.hubRun = hubRun
             self.hubTime = hubTime
@@ -127,6 +132,7 @@ public enum HubLetter: Hashable, Sendable {
             self.cancels = cancels
             self.helloSeconds = helloSeconds
             self.held = held
+            self.pace = pace
         }
     }
 

@@ -31,6 +31,7 @@ struct SessionListCommand: AsyncParsableCommand {
               waybill session list
               waybill session list --job prices --since 2h
               waybill session list --status ApplyFailed --json
+              waybill session list --stalled
             """)
 
     @OptionGroup var hub: HubOption
@@ -44,6 +45,8 @@ struct SessionListCommand: AsyncParsableCommand {
     var since: String?
     @Flag(help: "Also sessions without data.")
     var all = false
+    @Flag(help: "Only those with a delivery that has not come forward for longer than is usual.")
+    var stalled = false
     @Option(help: "At most this many.")
     var limit = SessionFilter.limitDefault
 
@@ -63,12 +66,14 @@ struct SessionListCommand: AsyncParsableCommand {
         let moment = since.flatMap { TypedTime.moment($0, now: Output.now) }
         let path = APIPath("sessions").with("job", job?.rawValue).with("status", status)
             .with("since", moment?.description).with("all", all ? "true" : nil).with("limit", String(limit))
+            .with("stalled", stalled ? "true" : nil)
         let sessions = try await hub.connected { try await $0.get([SessionSummary].self, path) }
         if output.json {
             try Output.json(sessions)
         } else {
             Output.lines(SessionViews.list(sessions, now: Output.now, Output.screen))
         }
+        try await noteNotFolding(sessions)
         if sessions.count == limit { Output.note("only the newest \(limit) sessions; see more with --limit") }
     }
 }

@@ -41,6 +41,10 @@ public struct AgentCore: Sendable {
     var isDownloadWindowOpen = true
     var utcOffsetMinutes: Int?
     var proof = ProofWork()
+    /// What the agent was at when it last came forward, and when.
+    var movement = Movement()
+    /// Nothing new is begun before: all stores were told of it at once.
+    var startDue: Timestamp?
 
     public init(store: StoreID, settings: AgentSettings, stored: StoredState) {
         self.store = store
@@ -111,8 +115,10 @@ public struct AgentCore: Sendable {
             freeBytes = surroundings.freeBytes
             isDownloadWindowOpen = surroundings.isDownloadWindowOpen
             utcOffsetMinutes = surroundings.utcOffsetMinutes
+            noteWork(idleMilliseconds: surroundings.workIdleMilliseconds, now: now)
         }
         proceed(now: now, &effects)
+        noteMovement(now: now)
         return effects
     }
 
@@ -172,11 +178,16 @@ public struct Surroundings: Hashable, Sendable {
     public var isDownloadWindowOpen: Bool
     /// How far the wall clock is ahead of UTC, now; it changes with daylight saving.
     public var utcOffsetMinutes: Int?
+    /// Milliseconds since the worker last finished a slice of rows; nil when nobody knows.
+    public var workIdleMilliseconds: Int64?
 
-    public init(freeBytes: Int64, isDownloadWindowOpen: Bool, utcOffsetMinutes: Int? = nil) {
+    public init(
+        freeBytes: Int64, isDownloadWindowOpen: Bool, utcOffsetMinutes: Int? = nil, workIdleMilliseconds: Int64? = nil
+    ) {
         self.freeBytes = freeBytes
         self.isDownloadWindowOpen = isDownloadWindowOpen
         self.utcOffsetMinutes = utcOffsetMinutes
+        self.workIdleMilliseconds = workIdleMilliseconds
     }
 }
 

@@ -18,7 +18,7 @@ extension AgentCore {
     mutating func connected(now: Timestamp) {
         isConnected = true
         heardAt = now
-        helloDue = now
+        helloDue = now + helloDelay()
         quietUntil = nil
         reportsSent = []
         task?.fetch?.lineChanged()
@@ -86,10 +86,12 @@ extension AgentCore {
     }
 
     private mutating func take(_ welcome: HubLetter.Welcome, now: Timestamp, _ effects: inout [AgentEffect]) {
+        if isPutOff(by: welcome, now: now) { return }
         // One that was overtaken would bring back what is superseded, and a grant of it may be on its way as well.
         if hubRun == welcome.hubRun, let welcomedAt, welcome.hubTime < welcomedAt { return }
         welcomedAt = welcome.hubTime
         helloSeconds = welcome.helloSeconds
+        spreadStart(of: welcome, now: now)
         offers = welcome.offers
         // What was off offer and comes back was suspended: somebody wants it tried again now.
         notBefore = notBefore.filter { name, _ in offers.contains { RunName($0.session, $0.run) == name } }
@@ -184,7 +186,7 @@ extension AgentCore {
         let hello = AgentLetter.Hello(
             agentVersion: settings.agentVersion, sequence: stored.sequence, watermarks: stored.watermarks,
             freeBytes: freeBytes, progress: progress, utcOffsetMinutes: utcOffsetMinutes,
-            quarantineRevision: stored.quarantineRevision)
+            quarantineRevision: stored.quarantineRevision, activity: activity(now: now))
         effects.append(.send(letter(.hello(hello))))
     }
 

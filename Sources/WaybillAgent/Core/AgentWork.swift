@@ -29,7 +29,7 @@ extension AgentCore {
     }
 
     mutating func startNextTask(now: Timestamp, _ effects: inout [AgentEffect]) {
-        guard task == nil, isDownloadWindowOpen else { return }
+        guard task == nil, isDownloadWindowOpen, startDue.map({ $0 <= now }) ?? true else { return }
         let open = offers.filter { !isEnded($0) }
         // Offers that all wait for one another are a hub's mistake, and must not stay where they are for ever.
         let isCircle = open.allSatisfy { isHeldBack($0, by: open) }

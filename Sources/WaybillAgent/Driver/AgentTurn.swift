@@ -61,7 +61,8 @@ final class AgentTurn {
         let local = parts.localTime()
         if let window = parts.configuration.downloadWindow { isOpen = window.contains(local.minuteOfDay) }
         return Surroundings(
-            freeBytes: free, isDownloadWindowOpen: isOpen, utcOffsetMinutes: local.utcOffsetMinutes)
+            freeBytes: free, isDownloadWindowOpen: isOpen, utcOffsetMinutes: local.utcOffsetMinutes,
+            workIdleMilliseconds: worker.pulse.idleMilliseconds(parts.clock.now()))
     }
 
     // MARK: hearing

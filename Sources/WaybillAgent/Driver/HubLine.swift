@@ -26,6 +26,7 @@ final class HubLine: AgentLine {
         var settings = SocketSettings(
             security: .client(network.keys, serverKey: network.hubKey), frameBytesMax: Limits.messageBytesMax)
         settings.sendQueueMax = 200
+        settings.spreadReconnects(by: Double.random(in: 0..<1))
         letters = try ZMQSocket(.dealer, settings, context: network.context)
         monitor = try ConnectionMonitor(of: letters, context: network.context)
         announcements = try ZMQSocket(.subscriber, settings, context: network.context)

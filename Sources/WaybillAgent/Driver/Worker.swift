@@ -24,6 +24,7 @@ final class Worker: Sendable {
     let post: @Sendable (AgentEvent) -> Void
     private let queue = Guarded()
     private let isStopRequested = Atomic(false)
+    let pulse = WorkPulse()
     private let thread = Mutex<LoopThread?>(nil)
 
     /// NSCondition guards the fields: they are touched between lock and unlock only, which is why this may be shared.
@@ -153,7 +154,8 @@ final class Worker: Sendable {
                 at: { self.parts.clock.now() }, pause: parts.pause,
                 shouldStop: {
                     self.parts.betweenSteps()
-                    return self.isStopRequested.load(ordering: .acquiring)
+                    return self.pulse.beat(
+                        self.parts.clock.now(), self.isStopRequested.load(ordering: .acquiring))
                 })
             CrashPoint.applied.pass()
             parts.logger.info(

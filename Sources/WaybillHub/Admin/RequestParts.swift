@@ -74,8 +74,9 @@ struct RequestParts {
     }
 
     func sessionFilter() throws(AdminError) -> SessionFilter {
-        try allowQuery("job", "status", "since", "all", "limit")
+        try allowQuery("job", "status", "since", "all", "limit", "stalled")
         var filter = SessionFilter(includesNoData: try flag("all"))
+        filter.isStalled = try flag("stalled")
         if let text = query("job") {
             guard let job = JobID(text) else { throw .invalid("'\(shown(text))' is no job's name") }
             filter.job = job

@@ -20,6 +20,9 @@ public struct Desk: Sendable {
     /// Free bytes on the store's disk, as it said last; nil before it has.
     public internal(set) var freeBytes: Int64?
 
+    /// Since when its deliveries are where they are.
+    var stages = StageWatch()
+
     /// How far the store's wall clock is ahead of UTC, as it said last; nil before it has.
     public internal(set) var utcOffsetMinutes: Int?
     /// The same of the hub's own, now: it changes with daylight saving. Set by whoever drives the desk.
@@ -67,6 +70,7 @@ public struct Desk: Sendable {
     /// Takes one event and says what is to be done about it.
     public mutating func step(_ event: DeskEvent, now: Timestamp) -> [DeskEffect] {
         var effects: [DeskEffect] = []
+        let wasOnline = isOnline(at: now)
         switch event {
         case .letter(let letter, let routing, let known):
             for delivery in known where deliveries[delivery.session] == nil { deliveries[delivery.session] = delivery }
@@ -83,6 +87,7 @@ public struct Desk: Sendable {
         case .recordChanged(let record): recordChanged(record, &effects)
         case .quarantineOrder(let order): self.order(order, &effects)
         }
+        watchStages(event, wasOnline: wasOnline, now: now)
         deliveries = deliveries.filter { $0.value.isOpen }
         unprepared = unprepared.filter { deliveries[$0] != nil }
         return effects
@@ -104,6 +109,8 @@ public struct DeskSettings: Sendable {
     public var offlineAfterMilliseconds: Int64
     /// Order and windows, by job; none for a job that has neither.
     public var rules: [JobID: DeliveryRules]
+    /// Milliseconds over which the stores spread the beginning of what is new; 0 for at once.
+    public var startSpreadMilliseconds = 0
 
     public init(
         hubRun: UInt64, helloSeconds: Int, offlineAfterMilliseconds: Int64, rules: [JobID: DeliveryRules] = [:]

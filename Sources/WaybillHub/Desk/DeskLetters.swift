@@ -164,7 +164,7 @@ extension Desk {
             .map { HubLetter.CancelOrder(session: $0.session, job: $0.job, run: $0.run) }
         let welcome = HubLetter.Welcome(
             hubRun: settings.hubRun, hubTime: now, offers: offers, cancels: cancels,
-            helloSeconds: settings.helloSeconds, held: held)
+            helloSeconds: settings.helloSeconds, held: held, pace: pace)
         effects.append(.send(peer.routing, .welcome(welcome)))
     }
 

@@ -103,6 +103,8 @@ struct HubParts: Sendable {
     var jobs: JobCatalogue
     /// What they say about order and windows, at the start.
     var rules: [JobID: DeliveryRules]
+    /// Whether the wire thread gets on, for those who ask while it does not.
+    var pulse = WirePulse()
     var logger: Logger
     /// Where names of sessions get their random part from.
     var random: @Sendable () -> UInt64 = { .random(in: .min ... .max) }
@@ -172,6 +174,8 @@ enum HubOrder: Sendable {
         var lastHeard: Timestamp?
         var progress: AgentLetter.Progress?
         var freeBytes: Int64?
+        /// Since when its deliveries are where they are.
+        var stages: [SessionID: StageWatch.Entry] = [:]
     }
 }
 

@@ -20,6 +20,8 @@ struct HubTurn: ~Copyable {
     private var rules: [JobID: DeliveryRules]
     /// Of the hub's wall clock in this turn.
     private var utcOffsetMinutes = 0
+    /// Hellos that came faster than they are taken in.
+    var admission = HelloAdmission<ReceivedMessage>()
     /// Orders of a turn that could not be written.
     var unkept: [HubOrder] = []
     private var rates = StoreRates()
@@ -48,6 +50,8 @@ struct HubTurn: ~Copyable {
         /// Desks of this turn as they were before it.
         var before: [StoreID: Desk] = [:]
         var unwritten = Unwritten()
+        /// Hellos that have waited their turn are taken in now.
+        var takesEveryHello = false
     }
 
     enum Outgoing {
@@ -68,6 +72,7 @@ struct HubTurn: ~Copyable {
             orders += takeOrders()
             utcOffsetMinutes = parts.utcOffsetMinutes()
             for order in orders { obey(order, &batch) }
+            takePutOffHellos(&batch)
             var taken = 0
             while taken < HubLimits.batchMax, let message = try transport.nextLetter() {
                 taken += 1
@@ -82,6 +87,7 @@ struct HubTurn: ~Copyable {
             return undo(batch, orders)
         }
         do { try keep(&batch) } catch {
+            parts.pulse.couldNotWrite("\(error)", at: parts.clock.now())
             parts.logger.error("hub.db could not be written, agents will ask again: \(error)")
             // What can never be written is not tried for ever.
             let isHopeless = (error as? DatabaseError)?.resultCode == .SQLITE_CONSTRAINT
@@ -91,10 +97,12 @@ struct HubTurn: ~Copyable {
         batch.passCrashPoints()
         for outgoing in batch.sends { say(outgoing) }
         for reply in batch.replies { reply() }
+        parts.pulse.turned(at: parts.clock.now())
     }
 
     /// Writes all that the turn wants kept, durably, in one transaction.
     private func keep(_ batch: inout Batch) throws {
+        probeAfterFailure(&batch)
         guard !batch.saves.isEmpty || !batch.catchUps.isEmpty else { return }
         let begun = try parts.operations.write { db in
             for save in batch.saves { try save(db) }
@@ -104,6 +112,7 @@ struct HubTurn: ~Copyable {
                     random: parts.random(), in: db)
             }
         }
+        parts.pulse.wrote()
         for (session, (job, store)) in zip(begun, batch.catchUps) {
             parts.logger.info("session \(session) of job \(job) brings store \(store) back to where it was")
             batch.sends.append(.task(.build(session)))
@@ -127,7 +136,9 @@ struct HubTurn: ~Copyable {
         if batch.before[store] == nil { batch.before[store] = desk }
         desk.settings.rules = rules
         desk.hubUTCOffsetMinutes = utcOffsetMinutes
+        desk.settings.startSpreadMilliseconds = desks.count * HubLimits.spreadMillisecondsPerStore
         let effects = try body(&desk)
+        learn(desk.stages.takeSamples(), of: store, &batch)
         desks[store] = desk
         batch.touched.insert(store)
         for effect in effects { take(effect, of: store, &batch) }
@@ -180,7 +191,7 @@ struct HubTurn: ~Copyable {
 
     // MARK: what agents say
 
-    private mutating func hear(_ message: ReceivedMessage, _ batch: inout Batch) {
+    mutating func hear(_ message: ReceivedMessage, _ batch: inout Batch) {
         guard let routing = message.routingID else { return }
         let store: StoreID
         switch keys.holder(of: message.userID ?? "") {
@@ -208,6 +219,7 @@ struct HubTurn: ~Copyable {
             return
         }
         let now = parts.clock.now()
+        if putOff(letter, message, of: store, now: now, &batch) { return }
         let operations = parts.operations
         let logger = parts.logger
         let unwritten = batch.unwritten
@@ -319,7 +331,7 @@ struct HubTurn: ~Copyable {
             for (store, desk) in desks {
                 contacts[store] = HubOrder.Contact(
                     isOnline: desk.isOnline(at: now), lastHeard: desk.peer?.lastHeard, progress: desk.progress,
-                    freeBytes: desk.freeBytes)
+                    freeBytes: desk.freeBytes, stages: desk.stages.entries)
             }
             batch.replies.append { [contacts] in reply(contacts) }
         }

@@ -34,6 +34,74 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+public nonisolated enum WirePhase: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+
+  /// An agent that does not tell. It does not know Pace either.
+  case unspecified // = 0
+
+  /// Nothing is to be done.
+  case idle // = 1
+
+  /// The store's own window for downloads is closed.
+  case waiting // = 2
+
+  /// A session is asked for and neither granted nor refused.
+  case requesting // = 3
+  case downloading // = 4
+  case unpacking // = 5
+  case applying // = 6
+
+  /// Nothing is under way, but reports are not acknowledged.
+  case reporting // = 7
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .unspecified
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .idle
+    case 2: self = .waiting
+    case 3: self = .requesting
+    case 4: self = .downloading
+    case 5: self = .unpacking
+    case 6: self = .applying
+    case 7: self = .reporting
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .idle: return 1
+    case .waiting: return 2
+    case .requesting: return 3
+    case .downloading: return 4
+    case .unpacking: return 5
+    case .applying: return 6
+    case .reporting: return 7
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [WirePhase] = [
+    .unspecified,
+    .idle,
+    .waiting,
+    .requesting,
+    .downloading,
+    .unpacking,
+    .applying,
+    .reporting,
+  ]
+
+}
+
 public nonisolated enum WireOutcome: SwiftProtobuf.Enum, Swift.CaseIterable {
   public typealias RawValue = Int
   case unspecified // = 0
@@ -457,6 +525,13 @@ public nonisolated struct WireHello: Sendable {
   /// Clears the value of `quarantineRevision`. Subsequent reads from it will return its default value.
   public mutating func clearQuarantineRevision() {self._quarantineRevision = nil}
 
+  /// What the agent is at, for the session list. Nothing is decided by it.
+  public var phase: WirePhase = .unspecified
+
+  /// Milliseconds since the phase began or last came forward (a chunk stored, a slice of rows written), by the agent's own
+  /// steady clock: its wall clock does not matter. Only with a phase.
+  public var idleMs: UInt64 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -773,6 +848,35 @@ public nonisolated struct WireWelcome: Sendable {
 
   /// Sessions that wait for their window: not to be had now, but what was stored of them is worth keeping.
   public var held: [WireHeld] = []
+
+  /// How to spread what all stores would else do at once. Absent: no wish.
+  public var pace: WirePace {
+    get {_pace ?? WirePace()}
+    set {_pace = newValue}
+  }
+  /// Returns true if `pace` has been explicitly set.
+  public var hasPace: Bool {self._pace != nil}
+  /// Clears the value of `pace`. Subsequent reads from it will return its default value.
+  public mutating func clearPace() {self._pace = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _pace: WirePace? = nil
+}
+
+public nonisolated struct WirePace: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Other than 0: the hub has too many hellos at hand. Nothing else in this Welcome counts; say Hello again after so many
+  /// milliseconds. Sent only to agents that tell a phase.
+  public var retryAfterMs: UInt32 = 0
+
+  /// Begin what is new here at a moment drawn from so many milliseconds.
+  public var startSpreadMs: UInt32 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1482,6 +1586,10 @@ public nonisolated struct WireEnrolmentCode: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "waybill.v1"
 
+nonisolated extension WirePhase: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0PHASE_UNSPECIFIED\0\u{1}IDLE\0\u{1}WAITING\0\u{1}REQUESTING\0\u{1}DOWNLOADING\0\u{1}UNPACKING\0\u{1}APPLYING\0\u{1}REPORTING\0")
+}
+
 nonisolated extension WireOutcome: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OUTCOME_UNSPECIFIED\0\u{1}REQUESTED\0\u{1}DOWNLOADED\0\u{1}DOWNLOAD_FAILED\0\u{1}APPLY_FAILED\0\u{1}APPLIED\0\u{1}CANCELED\0")
 }
@@ -1768,7 +1876,7 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Hello"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}agent_version\0\u{1}sequence\0\u{1}watermarks\0\u{3}free_bytes\0\u{1}progress\0\u{3}utc_offset_minutes\0\u{3}quarantine_revision\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}agent_version\0\u{1}sequence\0\u{1}watermarks\0\u{3}free_bytes\0\u{1}progress\0\u{3}utc_offset_minutes\0\u{3}quarantine_revision\0\u{1}phase\0\u{3}idle_ms\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1783,6 +1891,8 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 5: try { try decoder.decodeSingularMessageField(value: &self._progress) }()
       case 6: try { try decoder.decodeSingularSInt32Field(value: &self._utcOffsetMinutes) }()
       case 7: try { try decoder.decodeSingularFixed64Field(value: &self._quarantineRevision) }()
+      case 8: try { try decoder.decodeSingularEnumField(value: &self.phase) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.idleMs) }()
       default: break
       }
     }
@@ -1814,6 +1924,12 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     try { if let v = self._quarantineRevision {
       try visitor.visitSingularFixed64Field(value: v, fieldNumber: 7)
     } }()
+    if self.phase != .unspecified {
+      try visitor.visitSingularEnumField(value: self.phase, fieldNumber: 8)
+    }
+    if self.idleMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.idleMs, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1825,6 +1941,8 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs._progress != rhs._progress {return false}
     if lhs._utcOffsetMinutes != rhs._utcOffsetMinutes {return false}
     if lhs._quarantineRevision != rhs._quarantineRevision {return false}
+    if lhs.phase != rhs.phase {return false}
+    if lhs.idleMs != rhs.idleMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2370,7 +2488,7 @@ nonisolated extension WireHubMessage: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Welcome"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hub_run\0\u{3}hub_time\0\u{1}offers\0\u{1}cancels\0\u{3}hello_seconds\0\u{1}held\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hub_run\0\u{3}hub_time\0\u{1}offers\0\u{1}cancels\0\u{3}hello_seconds\0\u{1}held\0\u{2}\u{2}pace\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2384,12 +2502,17 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.cancels) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.helloSeconds) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.held) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._pace) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.hubRun != 0 {
       try visitor.visitSingularFixed64Field(value: self.hubRun, fieldNumber: 1)
     }
@@ -2408,6 +2531,9 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
     if !self.held.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.held, fieldNumber: 6)
     }
+    try { if let v = self._pace {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2418,6 +2544,42 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.cancels != rhs.cancels {return false}
     if lhs.helloSeconds != rhs.helloSeconds {return false}
     if lhs.held != rhs.held {return false}
+    if lhs._pace != rhs._pace {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WirePace: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Pace"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}retry_after_ms\0\u{3}start_spread_ms\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.retryAfterMs) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.startSpreadMs) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.retryAfterMs != 0 {
+      try visitor.visitSingularUInt32Field(value: self.retryAfterMs, fieldNumber: 1)
+    }
+    if self.startSpreadMs != 0 {
+      try visitor.visitSingularUInt32Field(value: self.startSpreadMs, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: WirePace, rhs: WirePace) -> Bool {
+    if lhs.retryAfterMs != rhs.retryAfterMs {return false}
+    if lhs.startSpreadMs != rhs.startSpreadMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

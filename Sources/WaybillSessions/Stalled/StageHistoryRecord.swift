@@ -1,0 +1,53 @@
+import Foundation
+import GRDB
+import WaybillModel
+
+/// Histories of stages in and out of `hub.db`: one small row for each store and stage, and one for all stores together.
+public enum StageHistoryRecord {
+    /// Stands for all stores; no store can have this name.
+    private static let everybody = ""
+
+    static func createTable(in db: Database) throws {
+        try db.execute(
+            sql: """
+                -- store_id '': all stores. counts: durations by class, see StageHistory.
+                CREATE TABLE stage_history (
+                    store_id TEXT NOT NULL,
+                    stage TEXT NOT NULL,
+                    counts BLOB NOT NULL,
+                    PRIMARY KEY (store_id, stage)
+                ) WITHOUT ROWID;
+                """)
+    }
+
+    /// Learns from a stage that has ended, in the transaction that writes its end.
+    public static func add(_ sample: StageSample, of store: StoreID, in db: Database) throws {
+        for name in [store.rawValue, everybody] {
+            var history = try find(name, sample.stage, in: db) ?? StageHistory()
+            let before = history
+            history.add(sample)
+            guard history != before else { continue }
+            // Primary key.
+            try db.execute(
+                sql: "INSERT OR REPLACE INTO stage_history (store_id, stage, counts) VALUES (?, ?, ?)",
+                arguments: [name, sample.stage.rawValue, Data(history.bytes)])
+        }
+    }
+
+    /// Milliseconds within which a delivery of the store should come forward.
+    public static func expected(
+        _ entry: StageWatch.Entry, of store: StoreID, floor: Int64, in db: Database
+    ) throws -> Int64 {
+        StageHistory.expected(
+            entry, store: try find(store.rawValue, entry.stage, in: db), all: try find(everybody, entry.stage, in: db),
+            floor: floor)
+    }
+
+    private static func find(_ name: String, _ stage: DeliveryStage, in db: Database) throws -> StageHistory? {
+        // Primary key.
+        try Data.fetchOne(
+            db, sql: "SELECT counts FROM stage_history WHERE store_id = ? AND stage = ?",
+            arguments: [name, stage.rawValue]
+        ).flatMap { StageHistory(bytes: [UInt8]($0)) }
+    }
+}
