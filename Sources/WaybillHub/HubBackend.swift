@@ -29,7 +29,7 @@ struct HubBackend: AdminBackend {
     let signingKey: SigningKey
     let clock: HubClock
     let startedAt: Timestamp
-    let contactBook = ContactBook()
+    let hearsay = Hearsay()
 
     // MARK: status
 
@@ -38,7 +38,7 @@ struct HubBackend: AdminBackend {
         let now = clock.now()
         let (home, operations, policy) = (home, operations, configuration.retention)
         let jobList = try await jobSet().jobs
-        let held = try await standings().values.filter { $0.hold != nil }.count
+        let held = await heldJobs()
         let unusable = catalogue.unusable
         let misfits = unusable - catalogue.known.badFiles.count
         let usage = try await onOwnThread { try HubUsage.measure(home, operations, jobList, policy) }
@@ -75,7 +75,7 @@ struct HubBackend: AdminBackend {
     }
 
     func contacts() async -> [StoreID: HubOrder.Contact] {
-        await contactBook.ask(wire)
+        await hearContacts()
     }
 
     // MARK: stores

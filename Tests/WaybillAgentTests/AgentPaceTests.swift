@@ -54,9 +54,10 @@ import WaybillWire
         var said: AgentLetter.Hello?
         while said == nil {
             work.now = work.now + 1000
-            said = work.step(
-                .tick(Surroundings(freeBytes: 1, isDownloadWindowOpen: true, workIdleMilliseconds: 300))
-            ).hellos.first
+            said =
+                work.step(
+                    .tick(Surroundings(freeBytes: 1, isDownloadWindowOpen: true, workIdleMilliseconds: 300))
+                ).hellos.first
         }
         #expect(said?.activity == AgentActivity(phase: .applying, idleMilliseconds: 300))
     }

@@ -45,7 +45,11 @@ extension AgentCore {
         case .unpacking: .unpacking
         case .applying: .applying
         case nil:
-            if !stored.outbox.isEmpty { .reporting } else { !offers.isEmpty && !isDownloadWindowOpen ? .waiting : .idle }
+            if !stored.outbox.isEmpty {
+                .reporting
+            } else {
+                !offers.isEmpty && !isDownloadWindowOpen ? .waiting : .idle
+            }
         }
     }
 }

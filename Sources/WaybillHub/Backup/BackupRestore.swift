@@ -100,9 +100,8 @@ public struct BackupRestore {
         for name in BackupLayout.databases where members.contains(where: { $0.name == name }) {
             let queue = try OpenDatabase.queue(at: staging + "/" + name, label: "restore")
             defer { try? queue.close() }
-            let verdict = try queue.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") ?? "no answer" }
-            guard verdict == "ok" else {
-                throw BackupFault("\(name) in \(path) is damaged, and was when the backup was made: \(verdict)")
+            if let damage = try queue.read({ try BackupLayout.damage(of: $0) }) {
+                throw BackupFault("\(name) in \(path) is damaged, and was when the backup was made: \(damage)")
             }
         }
     }

@@ -142,9 +142,8 @@ public struct BackupWriter {
             try to.execute(sql: "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
             try db.backup(to: to, pagesPerStep: Self.pagesPerStep) { _ in usleep(Self.pause) }
             guard isVerified else { return }
-            let verdict = try String.fetchOne(to, sql: "PRAGMA quick_check(1)") ?? "no answer"
-            guard verdict == "ok" else {
-                throw BackupFault("\(home.path)/\(name) is damaged, so no backup was made: \(verdict)")
+            if let damage = try BackupLayout.damage(of: to) {
+                throw BackupFault("\(home.path)/\(name) is damaged, so no backup was made: \(damage)")
             }
         }
     }

@@ -38,8 +38,9 @@ extension HubBackend {
             Int64(configuration.stalledAfterSeconds) * 1000, 2 * Int64(configuration.helloSeconds) * 1000)
         for (store, contact) in contacts {
             for (id, entry) in contact.stages where session == nil || session == id {
-                guard notFoldingSince != nil || now - (entry.unreportedSince ?? entry.since) > floor
-                    || now - entry.since > floor
+                guard
+                    notFoldingSince != nil || now - (entry.unreportedSince ?? entry.since) > floor
+                        || now - entry.since > floor
                 else { continue }
                 let expected = try StageHistoryRecord.expected(entry, of: store, floor: floor, in: db)
                 let stalled = Stalled.judge(

@@ -56,7 +56,8 @@ final class WirePulse: Sendable {
             if let turnedAt = state.turnedAt, now - turnedAt > patience {
                 return Fault(
                     since: state.unwritableSince ?? turnedAt,
-                    message: "the hub's thread for stores has not come round; its log may say why, and a restart is safe",
+                    message:
+                        "the hub's thread for stores has not come round; its log may say why, and a restart is safe",
                     isHang: true)
             }
             return state.unwritableSince.map {
