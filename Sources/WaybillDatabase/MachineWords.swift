@@ -13,6 +13,8 @@ extension DatabaseError {
     private func machineWords(of path: String) -> String? {
         switch resultCode {
         case .SQLITE_FULL: "the disk of \(path) is full; free some space, then it goes on by itself"
+        case .SQLITE_IOERR where extendedResultCode == .SQLITE_IOERR_SHMSIZE:
+            "there is no room for the shared memory of \(path); its disk is full, or nearly"
         case .SQLITE_IOERR:
             "the disk under \(path) fails (\(extendedResultCode.rawValue)); look at the disk and the system's log"
         case .SQLITE_CANTOPEN: "\(path) cannot be opened; look at its folder, its permissions and the disk"

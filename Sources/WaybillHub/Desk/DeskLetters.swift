@@ -233,7 +233,7 @@ extension Desk {
         delivery.fold(
             StoreReport(
                 id: 0, incarnation: record.incarnation, sequence: record.sequence, session: session, job: delivery.job,
-                run: run, attempt: attempt, outcome: .requested, at: now))
+                run: run, attempt: attempt, outcome: .requested, at: now, message: delivery.wordsForNextAttempt))
         deliveries[session] = delivery
         granted.insert(package.id)
         // The grant goes out only after this is on disk: from then on only the store can say it never applied it.

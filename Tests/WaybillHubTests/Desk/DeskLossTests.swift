@@ -23,6 +23,21 @@ import WaybillSessions
         #expect(work.request(delivery).granted == [another.id])
     }
 
+    @Test func aFurtherAttemptShowsWhyTheLastOneFailed() throws {
+        let delivery = Sample.delivery(1)
+        var work = try DeskAtWork(deliveries: [delivery])
+        _ = work.hello()
+        _ = work.request(delivery)
+        #expect(work.delivery(delivery.session)?.message == "")
+        _ = work.report(delivery, .applyFailed, message: "the lock is held", isTransient: true)
+        for _ in 1...2 {
+            _ = work.request(delivery, attempt: 2)
+            #expect(work.delivery(delivery.session)?.message == "trying again; before: the lock is held")
+        }
+        _ = work.report(delivery, .applied, attempt: 2)
+        #expect(work.delivery(delivery.session)?.message == nil, "applied, and no longer open")
+    }
+
     @Test func aPackageOfNobodyChangesNothing() throws {
         var work = try DeskAtWork(deliveries: [Sample.delivery(1)])
         let other = try #require(PackageID([UInt8](repeating: 98, count: 32)))
