@@ -33,6 +33,10 @@ EDITS = [
 OPEN = {"Available", "Requested", "Downloaded", "DownloadFailed", "ApplyFailed", "Suspended"}
 
 
+# Every wait has an end; on a machine that is busy with other things it comes later.
+PATIENCE = 3
+
+
 class Violation(Exception):
     """Something that must always be true is not."""
 
@@ -48,12 +52,12 @@ def expect(is_true, sentence):
 
 def eventually(sentence, seconds, is_true):
     """Asks again and again; every wait has an end."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while True:
         answer = is_true()
         if answer:
             return answer
-        expect(time.monotonic() < deadline, f"not within {seconds:.0f} s: {sentence}")
+        expect(time.monotonic() < deadline, f"not within {seconds * PATIENCE:.0f} s: {sentence}")
         time.sleep(0.05)
 
 

@@ -68,6 +68,9 @@ LINES = {
     "refuses": dict(refuses=True),
 }
 
+# What headquarters must be told while the line is bad, where waiting alone would explain nothing.
+TOLD = {"large segments vanish": "path MTU"}
+
 
 def proxy(options):
     """Delay, throttle, cuts, half-open, one-way, large segments, bit flips, slow loris, accept-then-nothing."""
@@ -101,6 +104,10 @@ def one_bad_line(chain, name, faults):
             for session in chain.open_sessions()
             for delivery in chain.json("session", "show", session["id"])["deliveries"] if delivery["store"] != victim)
     eventually(f"{name} at {victim}: the other stores have it", 30, others_have_it)
+    if name in TOLD:
+        eventually(
+            f"headquarters is told of the {TOLD[name]}", 90,
+            lambda: any(text.startswith(victim) and TOLD[name] in text for text in chain.messages()))
     time.sleep(chain.random.random() * 2)
     chain.heal()
     try:
