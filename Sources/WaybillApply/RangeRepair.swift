@@ -55,7 +55,8 @@ extension TablePreparation {
                     db, sql: "SELECT count(*) FROM package.\(quoted(table.shape.name)) WHERE \(condition)") ?? 0
         }
         guard within == table.rows else {
-            throw ApplyFault.failed("the package repairs ranges of table \(table.shape.name) and has rows outside of them")
+            throw ApplyFault.failed(
+                "the package repairs ranges of table \(table.shape.name) and has rows outside of them")
         }
     }
 

@@ -84,7 +84,8 @@ private struct TableExamination {
     /// question.
     private func fault() throws -> String? {
         let found = try Row.fetchOne(
-            db, sql: "SELECT type, sql FROM main.sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')",
+            db,
+            sql: "SELECT type, sql FROM main.sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')",
             arguments: [question.name])
         guard let found, found["type"] == "table" else { return "table \(question.name) is not there" }
         let declaration = try String.fetchOne(

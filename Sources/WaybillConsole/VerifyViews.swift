@@ -74,14 +74,16 @@ public enum VerifyViews {
             table.add(
                 .init(job), .init(good.map { String($0.version) } ?? "-"), .init(good?.session.rawValue ?? "-"),
                 .init(good.map { Humane.age($0.at, now: now) } ?? "never"),
-                isDiverged ? .init("diverged; see: waybill verify --last --store \(store.store)", .bad) : .init("ok", .good))
+                isDiverged
+                    ? .init("diverged; see: waybill verify --last --store \(store.store)", .bad) : .init("ok", .good))
         }
         return [""] + table.lines(screen)
     }
 
     /// The store's message, and which jobs differ.
     static func message(_ store: StoreSummary) -> String {
-        let diverged = store.diverged.isEmpty
+        let diverged =
+            store.diverged.isEmpty
             ? nil : "other rows than HQ's: " + store.diverged.map(\.rawValue).joined(separator: ", ")
         return [store.message, diverged].compactMap(\.self).joined(separator: "; ")
     }
@@ -92,7 +94,8 @@ public enum VerifyViews {
             screen.line(
                 "diverged  store \(one.store), job \(one.job): \(Humane.count(one.rows, "row")), found "
                     + "\(Humane.age(one.at, now: now)); see: waybill verify --last --store \(one.store)", .bad)
-        } + (status.diverged.count > findingsMax
-            ? ["diverged  … and \(Humane.count(status.diverged.count - findingsMax)) more"] : [])
+        }
+            + (status.diverged.count > findingsMax
+                ? ["diverged  … and \(Humane.count(status.diverged.count - findingsMax)) more"] : [])
     }
 }

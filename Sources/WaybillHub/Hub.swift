@@ -97,7 +97,8 @@ public final class Hub: Service {
                 post: { [wire] order in wire.post(order) }))
         let backend = HubBackend(
             home: home, configuration: configuration, operations: operations, staging: staging, wire: wire,
-            publisher: publisher, runner: runner, retention: retention, verifier: verifier, catalogue: jobs, curveKeys: curveKeys,
+            publisher: publisher, runner: runner, retention: retention, verifier: verifier, catalogue: jobs,
+            curveKeys: curveKeys,
             signingKey: signingKey, clock: clock, startedAt: startedAt)
         let endpoint = configuration.listen
         let listener = try configuration.adminListener(tokens: home.adminTokens)

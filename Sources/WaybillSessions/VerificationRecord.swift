@@ -146,12 +146,18 @@ public struct VerificationRecord: Hashable, Sendable {
     }
 
     /// Those that are going on or wait for their turn, oldest first. Index verification_open.
-    public static func unfinished(after id: Int64 = 0, limit: Int = .max, in db: Database) throws
-        -> [VerificationRecord]
-    {
-        try Row.fetchAll(
-            db, sql: "SELECT * FROM verification WHERE ended_at IS NULL AND id > ? ORDER BY id LIMIT ?",
-            arguments: [id, limit]
+    /// - Parameter stores: whose verifications are left out.
+    public static func unfinished(
+        besides stores: Set<StoreID> = [], limit: Int = .max, in db: Database
+    ) throws -> [VerificationRecord] {
+        let names = stores.map(\.rawValue)
+        let marks = databaseQuestionMarks(count: names.count)
+        return try Row.fetchAll(
+            db,
+            sql: """
+                SELECT * FROM verification WHERE ended_at IS NULL AND store_id NOT IN (\(marks)) ORDER BY id LIMIT ?
+                """,
+            arguments: StatementArguments(names) + [limit]
         ).compactMap(VerificationRecord.init)
     }
 

@@ -36,8 +36,13 @@ struct VerifyCommand: AsyncParsableCommand {
     @Flag(help: "Show what was found last; begin nothing.")
     var last = false
 
+    @Option(help: ArgumentHelp("With --wait: seconds after which it is no longer waited for.", valueName: "seconds"))
+    var timeout: Int?
+
     /// Between two looks at how far it is.
     private static let pollInterval = Duration.milliseconds(250)
+    /// An agent that lost its line just now gets this long to come back and be repaired.
+    private static let offlineGrace = Duration.seconds(5)
 
     func validate() throws {
         if last, repair || wait { throw ValidationError("--last begins nothing: leave out --repair and --wait") }
@@ -64,9 +69,20 @@ struct VerifyCommand: AsyncParsableCommand {
     ) async throws -> [VerificationSummary] {
         guard let first = begun.map(\.id).min() else { return [] }
         let wanted = Set(begun.map(Pair.init))
+        let start = ContinuousClock.now
         while true {
             let found = try await newest(client, since: first).filter { wanted.contains(Pair($0)) }
+            let waited = ContinuousClock.now - start
             if found.count == wanted.count, found.allSatisfy(\.isOver) { return found }
+            if let timeout, waited >= .seconds(timeout) {
+                Output.note("time is up; the hub goes on. See: waybill verify --last")
+                return found
+            }
+            // A repair reaches a store that is away when it is back: nobody knows when.
+            if found.allSatisfy({ $0.outcome != "running" }), waited >= VerifyCommand.offlineGrace {
+                let online = Set(try await client.get([StoreSummary].self, "stores").filter(\.online).map(\.store))
+                if !found.contains(where: { $0.repairing && online.contains($0.store) }) { return found }
+            }
             try await Task.sleep(for: VerifyCommand.pollInterval)
         }
     }

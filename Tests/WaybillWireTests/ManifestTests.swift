@@ -69,6 +69,11 @@ struct SplitMix: RandomNumberGenerator {
         manifest.tables[1].isWhole = false
         manifest.tables[1].keepsRows = true
         #expect(try WireManifest(serializedBytes: try manifest.encoded()).format == 2)
+        manifest.tables[1].ranges = [
+            KeyRange(lower: [.text([0, 0xff]), .integer(.min)], upper: [.blob([1]), .real(2)])
+        ]
+        #expect(try WireManifest(serializedBytes: try manifest.encoded()).format == 3)
+        #expect(try Manifest(decoding: try manifest.encoded()) == manifest)
     }
 
     @Test func aLockBudgetBeyondAllPatienceIsCut() throws {
@@ -89,7 +94,34 @@ struct SplitMix: RandomNumberGenerator {
 
     /// Each of these is something the hub's own code would not write, and that an agent must not believe.
     static let spoilers: [(String, @Sendable (inout WireManifest) -> Void)] = [
-        ("format", { $0.format = 3 }),
+        ("format", { $0.format = 4 }),
+        ("a repair in an older format", { $0.tables[1].ranges = [WireKeyRange()] }),
+        (
+            "a repair that removes rows",
+            {
+                $0.format = 3; $0.tables[0].ranges = [WireKeyRange()]
+            }
+        ),
+        (
+            "a repair of a whole table",
+            {
+                $0.format = 3; $0.tables[1].whole = true; $0.tables[1].ranges = [WireKeyRange()]
+            }
+        ),
+        (
+            "a range of too few values",
+            {
+                var range = WireKeyRange()
+                range.lower = [WireKeyValue.with { $0.integer = 1 }]
+                $0.format = 3; $0.tables[1].ranges = [range]
+            }
+        ),
+        (
+            "too many ranges",
+            {
+                $0.format = 3; $0.tables[1].ranges = Array(repeating: WireKeyRange(), count: 257)
+            }
+        ),
         ("no format", { $0.format = 0 }),
         ("table of a newer format", { $0.tables[1].whole = true }),
         ("another table of a newer format", { $0.tables[1].keeps = true }),

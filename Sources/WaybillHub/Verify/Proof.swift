@@ -58,6 +58,8 @@ public struct Proof: Sendable {
         /// What HQ has at the watermark, by table; nil when that can no longer be told.
         case summed([String: TableDigest]?)
         case expected([Expectation]?)
+        /// HQ's side could not be worked out.
+        case failed(String)
         case tick
     }
 
@@ -101,6 +103,7 @@ public struct Proof: Sendable {
             return take(digests, now)
         case (.summed(let sums), .summing): return compare(sums, now)
         case (.expected(let expectations), .narrowing): return ask(expectations, now)
+        case (.failed(let why), _): return end("what store \(store) must have could not be worked out: \(why)")
         case (.tick, .asking), (.tick, .narrowing): return tick(now)
         default: return []
         }
@@ -216,7 +219,8 @@ public struct Proof: Sendable {
     private mutating func endAltered(_ faults: [String]) -> [Effect] {
         var verdict = Verdict(outcome: .diverged, mark: mark)
         verdict.needsFullLoad = true
-        verdict.message = faults.joined(separator: "; ") + "; send all of it with: waybill publish \(job) --full --store \(store)"
+        verdict.message =
+            faults.joined(separator: "; ") + "; send all of it with: waybill publish \(job) --full --store \(store)"
         return finish(verdict)
     }
 

@@ -58,6 +58,8 @@ struct VerifyTurn {
 
     /// Stores that are asked at the same time: HQ's side is done one after the other anyway.
     static let activeMax = 16
+    /// Waiting ones that are looked at to find that many stores: each has a few jobs.
+    private static let waitingMax = 256
     /// How often one call repairs a store that differs again afterwards.
     static let repairsMax = 3
     /// Milliseconds between two looks for what is due, and for repairs that have arrived.
@@ -68,8 +70,6 @@ struct VerifyTurn {
     private let audit: RowsAudit
     private let clock: VerifyClock
     private var active: [Int64: (record: VerificationRecord, proof: Proof)] = [:]
-    /// The newest that was begun.
-    private var begunUpTo: Int64 = 0
     private var isMoreWaiting = true
     private var lookedAt: Timestamp?
     private var scheduledAt: Timestamp
@@ -119,12 +119,14 @@ struct VerifyTurn {
     private mutating func beginWaiting(_ now: Timestamp) throws {
         let room = VerifyTurn.activeMax - active.count
         guard room > 0 else { return }
-        let waiting = try parts.operations.read {
-            try VerificationRecord.unfinished(after: begunUpTo, limit: room, in: $0)
+        // A store works on one question at a time, so its jobs are verified one after the other.
+        var busy = Set(active.values.map(\.record.store))
+        let waiting = try parts.operations.read { [busy] in
+            try VerificationRecord.unfinished(besides: busy, limit: VerifyTurn.waitingMax, in: $0)
         }
-        isMoreWaiting = waiting.count == room
-        for record in waiting {
-            begunUpTo = record.id
+        let next = waiting.filter { busy.insert($0.store).inserted }.prefix(room)
+        isMoreWaiting = next.count == room
+        for record in next {
             guard let job = parts.jobs.known.job(record.job) else {
                 try end(record, .init(outcome: .unknown, message: "there is no job \(record.job) any more"), now)
                 continue
@@ -148,9 +150,11 @@ struct VerifyTurn {
                             inbox.post(.asked(id: id, step: question.step, isSent: isSent))
                         })
                 case .sum(let mark):
-                    events.append(.summed(try target(record, mark).flatMap { try audit.digests($0) }))
+                    answer(&events) { .summed(try target(record, mark).flatMap { try audit.digests($0) }) }
                 case .expect(let mark, let suspects):
-                    events.append(.expected(try target(record, mark).flatMap { try audit.expectations(suspects, $0) }))
+                    answer(&events) {
+                        .expected(try target(record, mark).flatMap { try audit.expectations(suspects, $0) })
+                    }
                 case .end(let verdict):
                     active[id] = nil
                     isMoreWaiting = true
@@ -161,6 +165,11 @@ struct VerifyTurn {
                 }
             }
         }
+    }
+
+    /// What HQ has to say; a verification that HQ's side cannot be worked out for ends with the reason.
+    private func answer(_ events: inout [Proof.Event], _ work: () throws -> Proof.Event) {
+        do { events.append(try work()) } catch { events.append(.failed("\(error)")) }
     }
 
     /// nil when the hub does not know the session that brought the store there.

@@ -118,7 +118,9 @@ public final class RowsAudit {
         try queue.read { db in
             guard try tellable(target, in: db) != nil else { return nil }
             return try suspects.flatMap { suspect -> [Expectation] in
-                guard let subjob = target.job.subjobs.first(where: { $0.table.name == suspect.table }) else { return [] }
+                guard let subjob = target.job.subjobs.first(where: { $0.table.name == suspect.table }) else {
+                    return []
+                }
                 let reader = AuditReader(target: target, subjob: subjob, db: db)
                 guard suspect.count > RowsAudit.leafRows else {
                     return [.rows(table: suspect.table, suspect.range, try reader.rows(in: suspect.range))]

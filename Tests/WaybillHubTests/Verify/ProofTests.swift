@@ -33,7 +33,8 @@ import WaybillWire
             let kind = chance.number(0..<3)
             if kind == 2 || before.isEmpty {
                 let id = "new\(chance.number(0..<1_000))"
-                let edited = try street.edit("INSERT OR IGNORE INTO thing (item_id, unit, price) VALUES ('\(id)', 5, 1)")
+                let edited = try street.edit(
+                    "INSERT OR IGNORE INTO thing (item_id, unit, price) VALUES ('\(id)', 5, 1)")
                 if edited > 0 { expected["\(Self.hex(id))/5"] = .extra }
                 continue
             }
@@ -111,8 +112,9 @@ import WaybillWire
         #expect(street.audit.scopesSummed == 2 * VerifyStreet.scopes.count)
         // A change in one scope costs that scope alone.
         try street.sql("UPDATE item SET price = 1 WHERE item_id = (SELECT min(item_id) FROM item WHERE scope = 'x')")
-        try street.publish(to: stores)
-        for store in stores { #expect(try street.verify(store).verdict?.outcome == .ok) }
+        let some = Array(stores.prefix(10))
+        try street.publish(to: some)
+        for store in some { #expect(try street.verify(store).verdict?.outcome == .ok) }
         #expect(street.audit.scopesSummed == 2 * VerifyStreet.scopes.count + 1)
     }
 
@@ -320,9 +322,9 @@ import WaybillWire
         var last: [String: Timestamp] = [:]
         var counts: [String: Int] = [:]
         var byHour = [Int](repeating: 0, count: 72)
-        for minute in 0..<(72 * 60) {
+        for minute in stride(from: 0, to: 72 * 60, by: 15) {
             let now = start + Int64(minute) * 60_000
-            for number in 0..<200 {
+            for number in 0..<60 {
                 let store = "S\(number)"
                 guard clock.isDue(wish(store, begun: last[store], conclusive: last[store]), now: now) else { continue }
                 last[store] = now
@@ -330,14 +332,14 @@ import WaybillWire
                 byHour[minute / 60] += 1
             }
         }
-        #expect(counts.count == 200 && counts.values.allSatisfy { $0 == 3 })
-        #expect(byHour.allSatisfy { $0 < 25 })
+        #expect(counts.count == 60 && counts.values.allSatisfy { $0 == 3 })
+        #expect(byHour.allSatisfy { $0 < 12 })
     }
 
     @Test func oneWithoutAResultIsTriedAgainWithinTheHour() throws {
         let start = Timestamp(milliseconds: 1_700_000_000_000)
         let clock = VerifyClock(startedAt: start)
-        let minutes = (0..<1_500).map { start + Int64($0) * 60_000 }
+        let minutes = (0..<150).map { start + Int64($0) * 600_000 }
         let due = try #require(minutes.first { clock.isDue(wish("S1"), now: $0) })
         #expect(!clock.isDue(wish("S1", begun: due), now: due + 30 * 60_000))
         #expect(clock.isDue(wish("S1", begun: due), now: due + hour))
