@@ -5,11 +5,13 @@ import WaybillModel
 public enum StoreViews {
     public static func list(_ stores: [StoreSummary], now: Timestamp, _ screen: Screen) -> [String] {
         guard !stores.isEmpty else { return ["no stores: add one with waybill store add ID"] }
-        var table = TextTable("STORE", "STATE", "LAST SEEN", "?AGENT", "BEHIND", "?>QUARANTINE", "MESSAGE")
+        var table = TextTable(
+            "STORE", "STATE", "LAST SEEN", "?AGENT", "BEHIND", "?VERIFIED", "?>QUARANTINE", "MESSAGE")
         for store in stores {
             table.add(
                 .init(store.store.rawValue), state(store), .init(Humane.age(store.lastSeen, now: now)),
-                .init(store.agentVersion ?? "-"), behind(store), QuarantineViews.cell(store),
+                .init(store.agentVersion ?? "-"), behind(store), VerifyViews.verified(store, now: now),
+                QuarantineViews.cell(store),
                 .init(VerifyViews.message(store)))
         }
         return table.lines(screen)

@@ -80,6 +80,17 @@ public enum VerifyViews {
         return [""] + table.lines(screen)
     }
 
+    /// When the job that was verified longest ago was last found to be as it should be, for `store list`.
+    static func verified(_ store: StoreSummary, now: Timestamp) -> TextTable.Cell {
+        if !store.diverged.isEmpty { return .init("diverged", .bad) }
+        guard !store.watermarks.isEmpty else { return .init("-") }
+        let good = store.watermarks.keys.map { store.verifiedThrough[$0]?.at }
+        guard !good.contains(nil), let oldest = good.compactMap(\.self).min(by: { $0.timestamp < $1.timestamp }) else {
+            return .init("never")
+        }
+        return .init(Humane.age(oldest, now: now))
+    }
+
     /// The store's message, and which jobs differ.
     static func message(_ store: StoreSummary) -> String {
         let diverged =

@@ -230,8 +230,9 @@ struct VerifyTurn {
         for record in repairing {
             guard let id = record.repairSession else { continue }
             try parts.operations.write { db in
-                let session = try SessionRecord.find(id, in: db)
-                let delivery = try DeliveryRecord.find(id, record.store, in: db)
+                // A hub that was started anew has built it under another name.
+                let session = try SessionRecord.named(id, in: db)
+                let delivery = try DeliveryRecord.find(session?.id ?? id, record.store, in: db)
                 guard delivery?.isOpen != true, session?.status != .started, session?.status != .awaitingApproval else {
                     return
                 }
