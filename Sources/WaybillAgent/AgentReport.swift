@@ -44,6 +44,8 @@ public struct AgentReport: Codable, Sendable {
     public var watermarks: [String: Mark]
     public var last_sessions: [Session]
     public var reports_waiting: Int
+    /// Rows that the store could not take.
+    public var quarantined: Int
     public var connection: Connection
 
     /// Reads a home, whether its agent runs or not.
@@ -66,6 +68,7 @@ public struct AgentReport: Codable, Sendable {
             Session(session: $0.session, job: $0.job, outcome: $0.outcome, at: AgentReport.text($0.at))
         }
         reports_waiting = try database.outbox(limit: Limits.reportsMax).count
+        quarantined = try database.quarantine().total
         let isRunning = AgentReport.isLocked(home)
         let saved = try? JSONDecoder().decode(
             ConnectionState.self, from: Data(try DurableFile.read(home.connection)))
@@ -95,6 +98,7 @@ public struct AgentReport: Codable, Sendable {
         if let heard = connection.heard_at { lines.append("Hub last heard: \(heard)") }
         if let problem = connection.problem { lines.append("Problem: \(problem)") }
         if reports_waiting > 0 { lines.append("Reports waiting for the hub: \(reports_waiting)") }
+        if quarantined > 0 { lines.append("Rows in quarantine: \(quarantined); see table _waybill_quarantine") }
         lines.append("")
         if watermarks.isEmpty { lines.append("Nothing applied yet.") }
         for (job, mark) in watermarks.sorted(by: { $0.key < $1.key }) {

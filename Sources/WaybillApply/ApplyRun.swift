@@ -114,14 +114,16 @@ struct ApplyRun {
             let sumBefore = try QuarantineSum(in: db)
             var notes = try quarantine.begin()
             var rowsChanged: Int64 = 0
+            var written: [Dependants.Written] = []
             for change in changes {
-                let (written, itsNotes) = try change.write(
+                written.append(try change.written(quarantine))
+                let (result, itsNotes) = try change.write(
                     in: db, shadows: shadows, endings: endings, sifted: sifted[change.shape.name])
-                rowsChanged += written.changed
+                rowsChanged += result.changed
                 notes += itsNotes
-                try quarantine.note(written, of: change.shape)
+                try quarantine.note(result, of: change.shape)
             }
-            rowsChanged -= try quarantine.noteDependants(of: changes.map(\.written))
+            rowsChanged -= try quarantine.noteDependants(of: written)
             rowsChanged += try quarantine.clear(skipping: endings.entries)
             let (exceptions, message) = try quarantine.summary()
             // First of all: the others are about objects, this one is about goods.

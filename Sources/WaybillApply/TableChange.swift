@@ -17,11 +17,18 @@ enum TableChange {
         }
     }
 
-    /// Where the rows are found afterwards that have come.
-    var written: Dependants.Written {
+    /// Where the rows are found afterwards that have come, and those that were there before. To be asked before the
+    /// rows are written.
+    func written(_ quarantine: Quarantine) throws -> Dependants.Written {
         switch self {
-        case .direct(let shape, _, let rows, _): Dependants.Written(shape: shape, rows: rows)
-        case .swap(let shape, _, _, _): Dependants.Written(shape: shape, rows: "main." + quoted(shape.name))
+        case .direct(let shape, let isNew, let rows, _):
+            let older = isNew ? nil : try quarantine.keepOlder(shape, rows: rows)
+            return Dependants.Written(shape: shape, rows: rows, older: older)
+        case .swap(let shape, _, let evolution, _):
+            let older = "main." + quoted(Shadows.oldPrefix + shape.name)
+            let isThere = try evolution == nil && QuarantineSchema.exists(shape.name, in: quarantine.db)
+            return Dependants.Written(
+                shape: shape, rows: "main." + quoted(shape.name), older: isThere ? older : nil)
         }
     }
 

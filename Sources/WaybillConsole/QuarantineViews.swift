@@ -47,6 +47,14 @@ public enum QuarantineViews {
         return table.lines(screen)
     }
 
+    /// What is said of sessions that stores have applied, but for some rows.
+    public static func notes(_ sessions: [SessionSummary]) -> [String] {
+        sessions.filter { $0.exceptions > 0 }.map { session in
+            "session \(session.id) of job \(session.job) is applied but for \(Humane.count(session.exceptions, "row")) "
+                + "in quarantine; see: waybill quarantine list"
+        }
+    }
+
     /// A line of the hub's state, when there is anything to say.
     static func summary(_ stores: HubStatus.Stores, _ screen: Screen) -> [String] {
         guard stores.quarantinedRows > 0 else { return [] }

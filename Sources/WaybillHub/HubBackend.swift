@@ -119,7 +119,7 @@ struct HubBackend: AdminBackend {
             watermarks: positions,
             behind: behind.sorted(), freeBytes: contact?.freeBytes,
             message: record.message.isEmpty ? nil : record.message,
-            quarantined: try QuarantineRecord.find(record.id, in: db).total)
+            quarantined: try QuarantineRecord.total(of: record.id, in: db))
         summary.take(try VerificationRecord.standings(of: record.id, in: db))
         return summary
     }

@@ -47,7 +47,7 @@ public struct QuarantineEntry: Hashable, Sendable {
     public var consequence: String {
         switch kind {
         case .refused: hasOlderRow ? "the store keeps the row as it was before" : "the store has no such row"
-        case .depends: "the store has no such row until then"
+        case .depends: "until then the store \(hasOlderRow ? "keeps the row as it was" : "has no such row")"
         case .kept: "HQ has removed it, the store still has it"
         }
     }
@@ -114,6 +114,9 @@ public enum QuarantineLimits {
     public static let detailBytesMax = 300
     /// Orders that a store remembers: the hub asks about those that are open, a handful.
     public static let ordersRemembered = 64
+    /// Rows that a session tries again by itself, because others of their table have changed and may have let go of what
+    /// they need. A bound, because it takes place under the lock.
+    public static let secondTriesMax = 100
     /// Transactions that a trigger may end with ROLLBACK before the apply gives up: each costs all that came before.
     public static let endingsMax = 32
 

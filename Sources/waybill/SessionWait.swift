@@ -133,6 +133,7 @@ extension SessionWait.Outcome {
                     + (session.message.map { ": \($0)" } ?? ""))
         }
         for line in Waiting.heldLines(sessions) { Output.note(line) }
+        for line in QuarantineViews.notes(sessions) { Output.note(line) }
         let held = Humane.count(Waiting.held(sessions).count, "session")
         let lacking = Humane.count(Set(missing.map(\.store)).count, "store")
         if !failed.isEmpty { throw Complaint("\(Humane.count(failed.count, "session")) could not be made") }

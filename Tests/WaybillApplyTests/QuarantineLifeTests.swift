@@ -138,6 +138,33 @@ import WaybillModel
         #expect(try shop.rows("SELECT name FROM category") == ["Food"])
     }
 
+    @Test(arguments: [0, 50]) func aRowThatMovesToARefusedParentStaysWhereItWas(budget: Int) throws {
+        let shop = try Shop(lockBudgetMilliseconds: budget)
+        try shop.apply(
+            .full(
+                1, .category([["food", nil, "Food"], ["tea", "food", "Tea"]]), .product([["P1", "food", "x"]]),
+                .assorted([["P1", "2026"]])))
+        try shop.execute("CREATE UNIQUE INDEX till_name ON category (name)")
+        try shop.apply(
+            .delta(
+                1, 2, .category([["deli", nil, "Food"], ["tea", "deli", "Tea"]]),
+                .product([["P1", "deli", "y"], ["P2", "deli", "z"]]), .assorted([["P1", "2027"], ["P2", "2027"]])))
+        #expect(
+            try shop.quarantined == [
+                "category deli refused 1", "assorted P2,2027 depends 1", "category tea depends 1",
+                "product P1 depends 1", "product P2 depends 1",
+            ])
+        #expect(try shop.entries.map(\.hasOlderRow) == [false, false, true, true, false])
+        #expect(try shop.rows("SELECT parent_id FROM category WHERE category_id = 'tea'") == ["food"])
+        #expect(try shop.rows("SELECT * FROM product") == ["P1|food|x"])
+        // What the store has of the product is enough for what refers to it.
+        #expect(try shop.rows("SELECT * FROM assorted ORDER BY 2") == ["P1|2026", "P1|2027"])
+        try shop.apply(.delta(2, 3, .category([["deli", nil, "Deli"]]), .product(), .assorted()))
+        #expect(try shop.quarantined == [])
+        #expect(try shop.rows("SELECT * FROM product ORDER BY 1") == ["P1|deli|y", "P2|deli|z"])
+        #expect(try shop.rows("SELECT parent_id FROM category WHERE category_id = 'tea'") == ["deli"])
+    }
+
     @Test func aDependantThatHQRemovesOrMovesNeedNotWait() throws {
         let shop = try strictShop()
         try shop.apply(

@@ -14,6 +14,8 @@ struct Dependants {
         var shape: TableShape
         /// Relation that holds their keys: the rows that came, or, when the whole table was exchanged, all of it.
         var rows: String
+        /// Relation with what the table had of them before; nil for nothing, or when none can have to wait.
+        var older: String?
     }
 
     static func words(_ reference: References.Reference) -> String {
@@ -33,6 +35,27 @@ struct Dependants {
             }
         }
         return entries
+    }
+
+    /// Takes one row away, and puts back what was there before: a till with yesterday's product rather than with none.
+    /// Not where that refers to a row in quarantine itself.
+    private func takeBack(_ source: String, from written: Written) throws {
+        let shape = written.shape
+        let direct = DirectWrite(shape: shape, rows: "", removed: nil, db: db)
+        _ = try direct.remove(keysOf: "(\(source))", isWatched: true)
+        guard let older = written.older else { return }
+        let sameKey = shape.key.map { "here.\(quoted($0)) = there.\(quoted($0))" }.joined(separator: " AND ")
+        let blocked = try References(in: db).of(shape.name).map { " AND NOT \(References.isBlocked($0, "there"))" }
+        let row = """
+            (SELECT there.* FROM (\(source)) AS here CROSS JOIN \(older) AS there
+                ON \(sameKey)\(blocked.joined()))
+            """
+        do {
+            _ = try savepoint(db) { try direct.write(from: row, isWatched: true) }
+        } catch {
+            // Another row has taken its place under a till's index meanwhile.
+            guard db.isInsideTransaction, RowRefusal.of(error) != nil else { throw error }
+        }
     }
 
     private func takeBack(from written: Written) throws -> [Int64] {
@@ -56,9 +79,8 @@ struct Dependants {
             for place in try Int64.fetchAll(db, sql: "SELECT rowid FROM \(found) ORDER BY rowid") {
                 let names = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
                 let source = "SELECT \(names) FROM \(found) WHERE rowid = \(place)"
-                let direct = DirectWrite(shape: shape, rows: "", removed: nil, db: db)
                 do {
-                    _ = try savepoint(db) { try direct.remove(keysOf: "(\(source))", isWatched: true) }
+                    try savepoint(db) { try takeBack(source, from: written) }
                 } catch {
                     // A till's trigger holds it: then it stays, hanging in the air as tills want it.
                     guard db.isInsideTransaction, RowRefusal.of(error) != nil else { throw error }

@@ -52,6 +52,29 @@ struct Quarantine {
 
     // MARK: what comes in
 
+    /// Puts aside what the table has of rows that are about to be written, when one of them may have to be taken back:
+    /// it refers to a table that has rows in quarantine, or that comes only later, or to its own.
+    /// - Returns: a relation, or nil when nothing has to be put aside. By the table's primary key.
+    func keepOlder(_ shape: TableShape, rows: String) throws -> String? {
+        guard let place = manifest.tables.firstIndex(where: { $0.shape.name == shape.name }) else { return nil }
+        let mayWait = try Set(manifest.tables[place].references.values).contains { parent in
+            let parentPlace = manifest.tables.firstIndex { $0.shape.name.lowercased() == parent.lowercased() }
+            return try parentPlace.map { $0 >= place } ?? false
+                || QuarantineSchema.exists(QuarantineSchema.rowsPrefix + parent, in: db)
+        }
+        guard mayWait else { return nil }
+        let name = "_waybill_before_" + shape.name
+        let columns = shape.columns.map { "here." + quoted($0.name) }.joined(separator: ", ")
+        try db.execute(
+            sql: """
+                DROP TABLE IF EXISTS temp.\(quoted(name));
+                CREATE TEMP TABLE \(quoted(name)) AS
+                    SELECT \(columns) FROM \(rows) AS there
+                        CROSS JOIN main.\(quoted(shape.name)) AS here ON \(table(shape).sameKey("here", "there"));
+                """)
+        return "temp." + quoted(name)
+    }
+
     /// Notes the rows of a table that were refused, and those that could not be removed.
     mutating func note(_ result: WriteResult, of shape: TableShape) throws {
         let table = self.table(shape)
@@ -97,12 +120,13 @@ struct Quarantine {
         let again = SecondTry(db: db, skipped: skipped)
         var count = 0
         // A value that another row had may be free now.
-        for packaged in manifest.tables {
+        for packaged in manifest.tables where packaged.rows + packaged.removed > 0 {
             let entries = try Int64.fetchAll(
                 db,
                 sql: """
                     SELECT id FROM _waybill_quarantine
                     WHERE table_name = ? AND kind = 'refused' AND code = ? AND session <> ? ORDER BY id
+                    LIMIT \(QuarantineLimits.secondTriesMax)
                     """,
                 arguments: [packaged.shape.name, RowRefusal.uniqueness, manifest.session.rawValue])
             for id in entries where try !skipped.contains(id) && again.run(entry: id, isCounted: false) == .wentIn {
@@ -149,19 +173,20 @@ struct Quarantine {
             throw ApplyFault.rowDoesNotFit(table: "of job \(manifest.job)", detail: Quarantine.tooMany)
         }
         guard total > 0 else { return (0, nil) }
-        let rows = try Row.fetchAll(
+        let row = try Row.fetchOne(
             db,
             sql: """
-                SELECT * FROM _waybill_quarantine WHERE session = ? AND job = ?
-                ORDER BY CASE kind WHEN 'refused' THEN 0 WHEN 'kept' THEN 1 ELSE 2 END, id
+                SELECT *, count(*) OVER () AS count FROM _waybill_quarantine WHERE session = ? AND job = ?
+                ORDER BY CASE kind WHEN 'refused' THEN 0 WHEN 'kept' THEN 1 ELSE 2 END, id LIMIT 1
                 """,
             arguments: [manifest.session.rawValue, manifest.job.rawValue])
-        guard let first = rows.first.flatMap(QuarantineSchema.entry) else { return (0, nil) }
+        guard let row, let first = QuarantineSchema.entry(row) else { return (0, nil) }
+        let rows: Int = row["count"]
         let key = manifest.tables.first { $0.shape.name == first.table }?.shape.key.joined(separator: ",") ?? "key"
-        let count = rows.count == 1 ? "1 row is in quarantine: " : "\(rows.count) rows are in quarantine: "
-        let more = rows.count == 1 ? "" : "; and \(rows.count - 1) more"
+        let count = rows == 1 ? "1 row is in quarantine: " : "\(rows) rows are in quarantine: "
+        let more = rows == 1 ? "" : "; and \(rows - 1) more"
         return (
-            rows.count,
+            rows,
             "\(count)table \(first.table), \(key) \(first.key): \(first.detail) (\(first.consequence))\(more)"
         )
     }

@@ -77,9 +77,7 @@ extension StoreDatabase {
         var isProgress = true
         while isProgress {
             isProgress = false
-            let waiting = try Int64.fetchAll(
-                db, sql: "SELECT id FROM _waybill_quarantine WHERE kind = 'depends' ORDER BY id")
-            for id in waiting where try !again.isBlocked(entry: id) {
+            for id in try again.unblocked() {
                 try again.forget(entry: id)
                 isProgress = true
             }

@@ -40,31 +40,57 @@ struct SecondTry {
         return .wentIn
     }
 
-    /// - Returns: nil when there is no such row any more; also when its table has gone, or has other columns now, so that
-    /// it could never be written.
+    /// - Returns: nil when there is no such row any more, and while its table has gone or was altered by somebody: then
+    /// it cannot be written, and the next package makes the table anew.
     private func find(_ id: Int64) throws -> (QuarantineEntry, QuarantineTable)? {
         // Primary key.
         guard let row = try Row.fetchOne(db, sql: "SELECT * FROM _waybill_quarantine WHERE id = ?", arguments: [id]),
-            let entry = QuarantineSchema.entry(row)
+            let entry = QuarantineSchema.entry(row), let shape = try TableShape.standing(entry.table, in: db)
         else { return nil }
-        if let shape = try TableShape.standing(entry.table, in: db) {
-            let table = QuarantineTable(db: db, shape: shape, job: entry.job)
-            if try table.exists() { return (entry, table) }
-        }
-        try db.execute(sql: "DELETE FROM _waybill_quarantine WHERE id = ?", arguments: [id])
-        return nil
+        let table = QuarantineTable(db: db, shape: shape, job: entry.job)
+        return try table.exists() ? (entry, table) : nil
     }
 
     private func source(_ id: Int64, _ table: QuarantineTable) -> String {
         "(SELECT * FROM \(table.rows) WHERE \(quoted(QuarantineSchema.entryColumn)) = \(id))"
     }
 
-    func forget(entry id: Int64) throws { try find(id)?.1.clear(entry: id) }
+    /// Forgets one row, whatever has become of its table.
+    func forget(entry id: Int64) throws {
+        let name = try String.fetchOne(
+            db, sql: "SELECT table_name FROM _waybill_quarantine WHERE id = ?", arguments: [id])
+        guard let name else { return }
+        try db.execute(sql: "DELETE FROM _waybill_quarantine WHERE id = ?", arguments: [id])
+        guard try QuarantineSchema.exists(QuarantineSchema.rowsPrefix + name, in: db) else { return }
+        try db.execute(
+            sql: """
+                DELETE FROM main.\(quoted(QuarantineSchema.rowsPrefix + name))
+                WHERE \(quoted(QuarantineSchema.entryColumn)) = ?
+                """, arguments: [id])
+    }
 
-    /// Whether what the row refers to is still in quarantine.
-    func isBlocked(entry id: Int64) throws -> Bool {
-        guard let (_, table) = try find(id) else { return false }
-        return try waitsFor(table, source(id, table)) != nil
+    /// Rows that wait, and need not any more: what they refer to is at the store, or not in quarantine.
+    ///
+    /// Index _waybill_quarantine_by_table; then each row's parents by their primary keys.
+    func unblocked() throws -> [Int64] {
+        let references = try References(in: db)
+        let tables = try String.fetchAll(
+            db, sql: "SELECT DISTINCT table_name FROM _waybill_quarantine WHERE kind = 'depends' ORDER BY table_name")
+        var entries: [Int64] = []
+        for name in tables {
+            let rows = QuarantineSchema.rowsPrefix + name
+            guard try QuarantineSchema.exists(rows, in: db) else { continue }
+            let blocked = references.of(name).map { " AND NOT \(References.isBlocked($0, "held"))" }.joined()
+            let entry = "held." + quoted(QuarantineSchema.entryColumn)
+            entries += try Int64.fetchAll(
+                db,
+                sql: """
+                    SELECT \(entry) FROM main.\(quoted(rows)) AS held
+                    WHERE \(entry) IN (
+                        SELECT id FROM _waybill_quarantine WHERE table_name = ? AND kind = 'depends')\(blocked)
+                    """, arguments: [name])
+        }
+        return entries.sorted()
     }
 
     /// - Returns: nil, or what the row waits for.
@@ -94,11 +120,8 @@ struct SecondTry {
         var woken = 0
         var tried: Set<Int64> = []
         while true {
-            // A handful, or none: whoever waits is in quarantine.
-            let waiting = try Int64.fetchAll(
-                db, sql: "SELECT id FROM _waybill_quarantine WHERE kind = 'depends' ORDER BY id")
             var isProgress = false
-            for id in waiting where !tried.contains(id) && !skipped.contains(id) {
+            for id in try unblocked() where !tried.contains(id) && !skipped.contains(id) {
                 switch try run(entry: id, isCounted: false) {
                 case .wentIn:
                     woken += 1
