@@ -20,7 +20,7 @@ import WaybillModel
                 Set(delivery.keys) == [
                     "store", "status", "kind", "rows", "bytes", "bytes_done", "requested_at", "downloaded_at",
                     "applied_at", "attempts", "longest_lock_ms", "message", "run", "cancel_requested",
-                    "waits_for_window", "stalled",
+                    "waits_for_window", "exceptions", "stalled",
                 ])
             #expect(delivery["downloaded_at"] is NSNull)
         }
