@@ -33,14 +33,15 @@ extension VerificationRecord {
     /// The result in a few words.
     var text: String {
         switch outcome {
-        case .ok: "all is as it should be at version \(watermark?.version.number ?? 0)"
-        case .repaired: "repaired, all is as it should be at version \(watermark?.version.number ?? 0)"
+        case .ok: "all is as it should be at version \(watermark?.version.number ?? 0)" + remark
+        case .repaired: "repaired, all is as it should be at version \(watermark?.version.number ?? 0)" + remark
         case .diverged:
-            differencesText + (repairSession.map { "; session \($0) follows" } ?? "")
-                + (message.isEmpty ? "" : "; \(message)")
+            differencesText + (repairSession.map { "; session \($0) follows" } ?? "") + remark
         case .unknown, nil: message
         }
     }
+
+    private var remark: String { message.isEmpty ? "" : "; \(message)" }
 }
 
 extension VerificationFinding {

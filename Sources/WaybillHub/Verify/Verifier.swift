@@ -52,8 +52,6 @@ struct VerifyTurn {
         var logger: Logger
         /// Hands an order to the wire thread.
         var post: @Sendable (HubOrder) -> Void
-        /// Why rows of a store may not be repaired although they differ, such as that they are in quarantine there.
-        var hold: @Sendable (VerificationRecord, Database) throws -> String? = { _, _ in nil }
     }
 
     /// Stores that are asked at the same time: HQ's side is done one after the other anyway.
@@ -186,8 +184,9 @@ struct VerifyTurn {
 
     private func end(_ given: VerificationRecord, _ verdict: Proof.Verdict, _ now: Timestamp) throws {
         var record = given
-        record.take(verdict, job: parts.jobs.known.job(record.job), at: now)
         let session = try parts.operations.write { db in
+            let verdict = verdict.excusing(try QuarantineRecord.find(record.store, in: db).entries, of: record.job)
+            record.take(verdict, job: parts.jobs.known.job(record.job), at: now)
             let session = try repair(&record, verdict, now, in: db)
             try record.save(in: db)
             return session
@@ -204,10 +203,6 @@ struct VerifyTurn {
         guard record.outcome == .diverged, record.repairs else { return nil }
         guard record.repairsMade < VerifyTurn.repairsMax else {
             record.note("it was repaired \(record.repairsMade) times and differs again: somebody goes on changing it")
-            return nil
-        }
-        if let hold = try parts.hold(record, db) {
-            record.note("not repaired: \(hold)")
             return nil
         }
         let open = try DeliveryRecord.open(of: record.store, in: db).last { $0.job == record.job && $0.isOnOffer }
