@@ -157,6 +157,7 @@ public struct HubStatus: Codable, Hashable, Sendable {
     public var sessions: Sessions
     public var jobs: Jobs
     public var disk: Disk
+    public var keys = Keys()
     @Nullable public var slowest: Slowest?
     /// Stores that were found to have other rows than HQ says, when they were last verified.
     public var diverged: [Divergence] = []

@@ -44,6 +44,8 @@ public struct StoreSummary: Codable, Hashable, Sendable {
     @Nullable public var message: String?
     /// Rows that it could not take, as it last said.
     public var quarantined: Int
+    /// When the enrolment code that has not been used yet ends, or has ended; null when there is none.
+    @Nullable public var codeExpiresAt: UTCTime?
 
     public init(
         store: StoreID, state: StoreState, online: Bool, lastSeen: UTCTime?, agentVersion: String?,
@@ -60,6 +62,7 @@ public struct StoreSummary: Codable, Hashable, Sendable {
         self.freeBytes = freeBytes
         self.message = message
         self.quarantined = quarantined
+        codeExpiresAt = nil
     }
 }
 
@@ -120,9 +123,15 @@ public struct StoreDetail: Codable, Hashable, Sendable {
 
 public struct StoreAddRequest: Codable, Hashable, Sendable {
     public var store: StoreID
+    /// How long the code is good for; nil for as long as the hub's configuration says.
+    @Nullable public var validForSeconds: Int64?
 
-    public init(store: StoreID) {
+    /// Seconds that a code may be good for.
+    public static let validity: ClosedRange<Int64> = 60...(365 * 86_400)
+
+    public init(store: StoreID, validForSeconds: Int64? = nil) {
         self.store = store
+        self.validForSeconds = validForSeconds
     }
 }
 

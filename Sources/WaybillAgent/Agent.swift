@@ -35,9 +35,7 @@ public final class Agent: Service {
             home: home, store: store, enrolment: enrolment, configuration: configuration, settings: settings,
             clock: AgentClock(startedAt: Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))),
             logger: logger)
-        let network = AgentNetwork(
-            keys: try home.loadKeys(), hubKey: try CurvePublicKey(z85: enrolment.hub_curve_key),
-            context: try ZMQContext())
+        let network = AgentNetwork(keyring: try AgentKeyring(home: home), context: try ZMQContext())
         mailbox = try Mailbox()
         worker = Worker(parts: parts) { [mailbox] in mailbox.post($0) }
         loop = AgentLoop(parts: parts, network: network, mailbox: mailbox)

@@ -64,6 +64,9 @@ public struct StoredEnrolment: Codable, Sendable {
     public var hub_curve_key: String
     /// Ed25519, 32 bytes in base64.
     public var hub_signing_key: String
+    /// The same of the keys that the hub has announced.
+    public var next_hub_curve_key: String?
+    public var next_hub_signing_key: String?
 }
 
 /// A home or a setting that cannot be used, in one sentence.

@@ -47,6 +47,7 @@ public struct AgentReport: Codable, Sendable {
     /// Rows that the store could not take.
     public var quarantined: Int
     public var connection: Connection
+    public var keys: Keys
 
     /// Reads a home, whether its agent runs or not.
     public init(home: AgentHome) throws {
@@ -69,6 +70,7 @@ public struct AgentReport: Codable, Sendable {
         }
         reports_waiting = try database.outbox(limit: Limits.reportsMax).count
         quarantined = try database.quarantine().total
+        keys = try Keys(home: home, enrolment)
         let isRunning = AgentReport.isLocked(home)
         let saved = try? JSONDecoder().decode(
             ConnectionState.self, from: Data(try DurableFile.read(home.connection)))
@@ -99,6 +101,7 @@ public struct AgentReport: Codable, Sendable {
         if let problem = connection.problem { lines.append("Problem: \(problem)") }
         if reports_waiting > 0 { lines.append("Reports waiting for the hub: \(reports_waiting)") }
         if quarantined > 0 { lines.append("Rows in quarantine: \(quarantined); see table _waybill_quarantine") }
+        lines += keys.lines
         lines.append("")
         if watermarks.isEmpty { lines.append("Nothing applied yet.") }
         for (job, mark) in watermarks.sorted(by: { $0.key < $1.key }) {

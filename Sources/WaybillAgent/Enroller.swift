@@ -37,9 +37,7 @@ public enum Enroller {
         if !FileManager.default.fileExists(atPath: home.configuration) {
             try DurableFile.write(Array(AgentConfiguration.template.utf8), to: home.configuration)
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        try DurableFile.write(Array(try encoder.encode(stored)), to: home.enrolment)
+        try home.save(stored)
         return withExtendedLifetime(lock) { code.store }
     }
 

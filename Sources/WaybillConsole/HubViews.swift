@@ -23,6 +23,7 @@ public enum HubViews {
         ].map { screen.line($0) }
         lines += QuarantineViews.summary(status.stores, screen)
         lines += RetentionViews.disk(status).map { screen.line($0) } + VerifyViews.diverged(status, now: now, screen)
+        lines += KeyViews.glance(status.keys).map { screen.line($0) }
         if let fault = status.notFolding { lines.append(screen.line(StalledViews.notFolding(fault, now: now), .bad)) }
         guard !status.errors.isEmpty else { return lines + ["errors    none"] }
         lines.append("errors")

@@ -12,9 +12,20 @@ public enum StoreViews {
                 .init(store.store.rawValue), state(store), .init(Humane.age(store.lastSeen, now: now)),
                 .init(store.agentVersion ?? "-"), behind(store), VerifyViews.verified(store, now: now),
                 QuarantineViews.cell(store),
-                .init(VerifyViews.message(store)))
+                .init(
+                    [code(store, now: now), VerifyViews.message(store)].compactMap { $0 }.filter { !$0.isEmpty }
+                        .joined(separator: "; ")))
         }
         return table.lines(screen)
+    }
+
+    /// What there is to say about a code that has not been used.
+    private static func code(_ store: StoreSummary, now: Timestamp) -> String? {
+        guard let end = store.codeExpiresAt else { return nil }
+        let left = end.timestamp - now
+        return left > 0
+            ? "code good for \(Humane.span(milliseconds: left)) more"
+            : "its code has expired; a new one: waybill store add \(store.store)"
     }
 
     public static func detail(_ store: StoreDetail, now: Timestamp, _ screen: Screen) -> [String] {
@@ -26,6 +37,7 @@ public enum StoreViews {
             screen.line("  agent      " + TerminalText.plain(summary.agentVersion ?? "-")),
         ]
         if let free = summary.freeBytes { lines.append("  disk       \(Humane.bytes(free)) free") }
+        if let code = code(summary, now: now) { lines.append("  code       " + TerminalText.plain(code)) }
         if summary.quarantined > 0 {
             lines.append(
                 screen.line(

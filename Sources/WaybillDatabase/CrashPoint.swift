@@ -20,6 +20,15 @@ public enum CrashPoint: String, CaseIterable, Sendable {
     case importStaged = "import-staged"
     /// An import: HQ has its rows, the staging database does not know it yet.
     case importWritten = "import-written"
+    /// The hub's next keys are on disk, and told to nobody.
+    case hubKeysMade = "hub-keys-made"
+    /// The hub has decided to take its next keys, and has moved none of the files; then one of the two.
+    case hubKeysSwitching = "hub-keys-switching"
+    case hubKeysHalfSwitched = "hub-keys-half-switched"
+    /// A store's new key is good, and the store does not know it yet.
+    case storeKeyKept = "store-key-kept"
+    /// A store's new key has been used, and its old one is on its way out.
+    case storeKeyUsed = "store-key-used"
     // Agent.
     case chunkStored = "chunk-stored"
     case unpacked
@@ -27,6 +36,14 @@ public enum CrashPoint: String, CaseIterable, Sendable {
     case beforeCommit = "before-commit"
     case applied
     case acknowledged
+    /// A new key is on disk, and the hub knows nothing of it.
+    case keyMade = "key-made"
+    /// The new key works: the old one has its other name, the new one not yet.
+    case keyHalfAdopted = "key-half-adopted"
+    case keyAdopted = "key-adopted"
+    /// The hub's next keys are on disk, and the hub does not know it.
+    case hubKeysKept = "hub-keys-kept"
+    case hubKeysAdopted = "hub-keys-adopted"
 
     private static let wanted: (point: CrashPoint, pass: Int)? = {
         guard let text = ProcessInfo.processInfo.environment["WAYBILL_CRASH_AT"] else { return nil }

@@ -20,6 +20,7 @@ public final class Hub: Service {
     private let wire: HubLoop
     private let publisher: Publisher
     private let retention: RetentionThread
+    private let strangers: StrangerWatch
     private let runner: JobRunner
     private let verifier: Verifier
     private let admin: AdminServer
@@ -32,8 +33,7 @@ public final class Hub: Service {
         self.logger = logger
         lock = try HomeLock(home: home.path, role: "waybill-hub")
         let configuration = try HubConfiguration(reading: home.configuration)
-        let curveKeys = try home.loadCurveKeys()
-        let signingKey = try home.loadSigningKey()
+        let keyring = try HubKeyring(home: home)
         try home.makeDatabasesPrivate()
         let operations = try Operations(path: home.hubDatabase)
         let hq = try OpenDatabase.queue(at: home.hqDatabase, label: "hq")
@@ -41,6 +41,7 @@ public final class Hub: Service {
         try hq.close()
 
         let startedAt = Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
+        _ = try operations.write { try HubKeyDates.take(keyring, at: startedAt, in: $0) }
         let clock = HubClock(startedAt: startedAt)
         let staging = try StagingDatabase(path: home.stagingDatabase) { clock.now() }
         try staging.recover(hq: home.hqDatabase)
@@ -64,14 +65,14 @@ public final class Hub: Service {
         try home.writeRetailJobs()
         let jobs = try JobCatalogue(folder: home.jobs, hqPath: home.hqDatabase, logger: logger)
         parts = HubParts(
-            home: home, configuration: configuration, curveKeys: curveKeys, operations: operations, clock: clock,
+            home: home, configuration: configuration, keyring: keyring, operations: operations, clock: clock,
             hubRun: UInt64.random(in: .min ... .max), publisher: queue, jobs: jobs,
             rules: DeliveryRules.of(jobs.known.jobs), logger: logger, clerk: clerk)
         network = HubNetwork(context: context, gatekeeper: gatekeeper)
         wire = try HubLoop(parts: parts, network: network)
         jobs.observe { [wire] set in wire.post(.rules(DeliveryRules.of(set.jobs))) }
         publisher = Publisher(
-            home: home, operations: operations, signingKey: signingKey, queue: queue, clock: clock,
+            home: home, operations: operations, keyring: keyring, queue: queue, clock: clock,
             jobs: jobs, logger: logger)
         retention = RetentionThread(logger: logger, now: { clock.now() }) { [operations] request, isStopping in
             let begun = clock.now()
@@ -95,11 +96,15 @@ public final class Hub: Service {
                 home: home, operations: operations, jobs: jobs, queue: queue, inbox: parts.proofs, clock: clock,
                 isAutomatic: configuration.automaticVerification, logger: logger,
                 post: { [wire] order in wire.post(order) }))
+        strangers = StrangerWatch(logger: logger, ask: { [wire] in try wire.askAsStranger() }) { what in
+            ServiceManager.tell("STATUS=\(what)")
+            // At once: every moment more is one in which anybody may speak as a store. Nothing needs an orderly end.
+            exit(EXIT_FAILURE)
+        }
         let backend = HubBackend(
             home: home, configuration: configuration, operations: operations, staging: staging, wire: wire,
             publisher: publisher, runner: runner, retention: retention, verifier: verifier, catalogue: jobs,
-            curveKeys: curveKeys,
-            signingKey: signingKey, clock: clock, startedAt: startedAt)
+            keyring: keyring, clock: clock, startedAt: startedAt)
         let endpoint = configuration.listen
         let listener = try configuration.adminListener(tokens: home.adminTokens)
         admin = AdminServer(
@@ -125,6 +130,7 @@ public final class Hub: Service {
     public func run() async throws {
         let wire = wire
         let (publisher, runner, retention, verifier) = (publisher, runner, retention, verifier)
+        let strangers = strangers
         try await onOwnThread {
             try publisher.start(wire: wire)
             try wire.start()
@@ -132,6 +138,7 @@ public final class Hub: Service {
             try runner.start()
             try retention.start()
             try verifier.start()
+            try strangers.start()
         }
         do {
             try await admin.run()
@@ -145,9 +152,10 @@ public final class Hub: Service {
     private func stop() async {
         ServiceManager.tell("STOPPING=1")
         let (wire, publisher, runner, network, retention) = (wire, publisher, runner, network, retention)
-        let verifier = verifier
+        let (verifier, strangers) = (verifier, strangers)
         do {
             try await onOwnThread {
+                strangers.stop()
                 verifier.stop()
                 retention.stop()
                 runner.stop()

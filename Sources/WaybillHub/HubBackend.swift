@@ -25,8 +25,7 @@ struct HubBackend: AdminBackend {
     let retention: RetentionThread
     let verifier: Verifier
     let catalogue: JobCatalogue
-    let curveKeys: CurveKeyPair
-    let signingKey: SigningKey
+    let keyring: HubKeyring
     let clock: HubClock
     let startedAt: Timestamp
     let hearsay = Hearsay()
@@ -70,6 +69,7 @@ struct HubBackend: AdminBackend {
                         at: UTCTime(at), store: failure.store, session: failure.session, message: failure.message)
                 }, notFolding: notFolding)
             status.diverged = try VerificationRecord.diverged(in: db).map(HubStatus.Divergence.init)
+            status.keys = keyCounts(records)
             return status
         }
     }
@@ -84,8 +84,11 @@ struct HubBackend: AdminBackend {
         let contacts = await contacts()
         return try await operations.reading { db in
             let behind = try SessionList.behind(in: db)
+            let codes = try Enrolment.unusedCodes(in: db)
             return try StoreRecord.all(in: db).map { record in
-                try summary(record, contacts[record.id], behind[record.id] ?? [], in: db)
+                var line = try summary(record, contacts[record.id], behind[record.id] ?? [], in: db)
+                line.codeExpiresAt = codes[record.id].map(UTCTime.init)
+                return line
             }
         }
     }
@@ -102,8 +105,9 @@ struct HubBackend: AdminBackend {
                     bytes: delivery.package?.bytes ?? 0, appliedAt: delivery.told.appliedAt.map(UTCTime.init),
                     message: delivery.message.isEmpty ? nil : delivery.message)
             }
-            return StoreDetail(
-                summary: try summary(record, contacts[store], behind, in: db), deliveries: deliveries)
+            var line = try summary(record, contacts[store], behind, in: db)
+            line.codeExpiresAt = try Enrolment.unusedCodes(in: db)[store].map(UTCTime.init)
+            return StoreDetail(summary: line, deliveries: deliveries)
         }
     }
 
@@ -128,7 +132,8 @@ struct HubBackend: AdminBackend {
         .notFound("there is no store \(store); add it with: waybill store add \(store)")
     }
 
-    func addStore(_ store: StoreID) async throws -> StoreAdded {
+    func addStore(_ request: StoreAddRequest) async throws -> StoreAdded {
+        let store = request.store
         guard configuration.isAdvertisedReachable else {
             throw AdminError.conflict(
                 "no store can connect to \(configuration.enrol); name this machine as 'advertise' in hub.yaml and start the hub again"
@@ -149,7 +154,8 @@ struct HubBackend: AdminBackend {
         }
         let secret = (0..<EnrolmentCode.secretBytes).map { _ in UInt8.random(in: .min ... .max) }
         let now = clock.now()
-        let expiresAt = now + Int64(configuration.enrolmentCodeHours) * 3_600_000
+        let validFor = request.validForSeconds ?? Int64(configuration.enrolmentCodeHours) * 3600
+        let expiresAt = now + validFor * 1000
         let ticket = AuditTicket.current
         try await operations.writing { db in
             try Enrolment.add(
@@ -159,7 +165,7 @@ struct HubBackend: AdminBackend {
         wire.post(.storeChanged(store))
         let code = EnrolmentCode(
             store: store, secret: secret, enrolmentEndpoint: configuration.advertised(configuration.enrol),
-            hubCurveKey: curveKeys.publicKey.bytes, hubSigningKey: signingKey.verifyingKey.rawBytes)
+            hubCurveKey: keyring.publicKeys.curve, hubSigningKey: keyring.publicKeys.signing)
         return StoreAdded(store: store, code: try code.encoded(), expiresAt: UTCTime(expiresAt))
     }
 

@@ -18,6 +18,8 @@ public struct HubConfiguration: Sendable, Equatable {
     public var enrolmentCodeHours: Int
     /// No delivery is shown as stalled sooner.
     public var stalledAfterSeconds = 60
+    /// How long a store's old key stays good after its new one was used.
+    public var oldKeyHours: Int
     /// What is kept, and for how long.
     public var retention: RetentionPolicy
     /// Whether jobs follow their triggers; false: they run only when somebody asks for it.
@@ -43,6 +45,7 @@ public struct HubConfiguration: Sendable, Equatable {
         helloSeconds = 30
         offlineAfterSeconds = 90
         enrolmentCodeHours = 72
+        oldKeyHours = 24
         retention = RetentionPolicy()
         automaticRuns = true
         adminListen = ""
@@ -61,6 +64,7 @@ public struct HubConfiguration: Sendable, Equatable {
         var offline_after_seconds: Int?
         var enrolment_code_hours: Int?
         var stalled_after_seconds: Int?
+        var old_key_hours: Int?
         var keep_sessions_days: Int?
         var keep_packages_days: Int?
         var keep_changes_days: Int?
@@ -76,9 +80,9 @@ public struct HubConfiguration: Sendable, Equatable {
 
     static let settings = [
         "listen", "announce", "enrol", "advertise", "hello_seconds", "offline_after_seconds", "enrolment_code_hours",
-        "keep_sessions_days", "keep_packages_days", "keep_changes_days", "keep_changes_rows", "keep_staging_days",
-        "automatic_runs", "automatic_verification", "admin_listen", "admin_allow_any_address", "keep_audit_days",
-        "log_level", "stalled_after_seconds",
+        "old_key_hours", "keep_sessions_days", "keep_packages_days", "keep_changes_days", "keep_changes_rows",
+        "keep_staging_days", "automatic_runs", "automatic_verification", "admin_listen", "admin_allow_any_address",
+        "keep_audit_days", "log_level", "stalled_after_seconds",
     ]
 
     /// - Throws: ``HomeFault`` naming the file and the setting.
@@ -106,6 +110,7 @@ public struct HubConfiguration: Sendable, Equatable {
         offlineAfterSeconds = file.offline_after_seconds ?? offlineAfterSeconds
         enrolmentCodeHours = file.enrolment_code_hours ?? enrolmentCodeHours
         stalledAfterSeconds = file.stalled_after_seconds ?? stalledAfterSeconds
+        oldKeyHours = file.old_key_hours ?? oldKeyHours
         retention.sessionsDays = file.keep_sessions_days ?? retention.sessionsDays
         retention.packagesDays = file.keep_packages_days ?? retention.packagesDays
         retention.changesDays = file.keep_changes_days ?? retention.changesDays
@@ -140,6 +145,7 @@ public struct HubConfiguration: Sendable, Equatable {
         guard (1...86_400).contains(stalledAfterSeconds) else {
             throw HomeFault("stalled_after_seconds must be from 1 to 86400")
         }
+        guard (0...8760).contains(oldKeyHours) else { throw HomeFault("old_key_hours must be from 0 to 8760") }
         for (name, days) in [
             ("sessions", retention.sessionsDays), ("packages", retention.packagesDays),
             ("changes", retention.changesDays), ("staging", retention.stagingDays),
@@ -203,6 +209,9 @@ public struct HubConfiguration: Sendable, Equatable {
 
         # How long a one-time enrolment code is good for.
         # enrolment_code_hours: 72
+
+        # How long a store's old key stays good after its new one has been used for the first time.
+        # old_key_hours: 24
 
         # Days that finished sessions, and packages that nobody needs any more, are kept.
         # keep_sessions_days: 90

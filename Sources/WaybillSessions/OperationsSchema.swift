@@ -156,6 +156,7 @@ enum OperationsSchema {
         migrator.registerMigration("verifications") { db in try VerificationRecord.createTables(in: db) }
         migrator.registerMigration("quarantine") { db in try QuarantineRecord.createTables(in: db) }
         migrator.registerMigration("stage_history") { db in try StageHistoryRecord.createTable(in: db) }
+        migrator.registerMigration("keys of stores") { db in try StoreKeys.createTables(in: db) }
         return migrator
     }
 }

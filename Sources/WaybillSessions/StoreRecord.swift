@@ -24,6 +24,16 @@ public struct StoreRecord: Hashable, Sendable {
     public var sequence: Int64
     public var lastSeen: Timestamp?
     public var message: String
+    /// Since when ``publicKey`` is the present one.
+    public var keySince: Timestamp?
+    /// Keys that are good beside ``publicKey``.
+    public var spareKeys: [SpareKey] = []
+    /// Headquarters wants a new key since then.
+    public var renewalAskedAt: Timestamp?
+    /// The old key is then to end at once.
+    public var isRenewalAtOnce: Bool
+    /// The hub's next keys that the store has on its disk.
+    public var knownHubKeys: [UInt8]?
 
     init?(_ row: Row) {
         guard let id = StoreID(row["store_id"]), let state = StoreState(rawValue: row["state"]) else { return nil }
@@ -36,15 +46,26 @@ public struct StoreRecord: Hashable, Sendable {
         sequence = row["sequence"]
         lastSeen = timestamp(row["last_seen"])
         message = row["message"]
+        keySince = timestamp(row["key_since"])
+        renewalAskedAt = timestamp(row["renewal_asked_at"])
+        isRenewalAtOnce = row["renewal_at_once"] ?? false
+        knownHubKeys = (row["known_hub_keys"] as Data?).map { [UInt8]($0) }
     }
 
     public static func find(_ id: StoreID, in db: Database) throws -> StoreRecord? {
-        try Row.fetchOne(db, sql: "SELECT * FROM store WHERE store_id = ?", arguments: [id.rawValue]).flatMap(
-            StoreRecord.init)
+        var record = try Row.fetchOne(db, sql: "SELECT * FROM store WHERE store_id = ?", arguments: [id.rawValue])
+            .flatMap(StoreRecord.init)
+        record?.spareKeys = try StoreKeys.spare(of: id, in: db)
+        return record
     }
 
     public static func all(in db: Database) throws -> [StoreRecord] {
-        try Row.fetchAll(db, sql: "SELECT * FROM store ORDER BY store_id").compactMap(StoreRecord.init)
+        let spare = try StoreKeys.allSpare(in: db)
+        return try Row.fetchAll(db, sql: "SELECT * FROM store ORDER BY store_id").compactMap(StoreRecord.init).map {
+            var record = $0
+            record.spareKeys = spare[$0.id.rawValue] ?? []
+            return record
+        }
     }
 
     /// Writes what the wire thread learns of a store.
@@ -86,7 +107,12 @@ public struct StoreRecord: Hashable, Sendable {
 /// Why an enrolment was refused, in the words that both logs show.
 public struct EnrolmentRefusal: Error, Hashable, CustomStringConvertible {
     public let description: String
-    public init(_ description: String) { self.description = description }
+    /// Somebody may have what only the store should have: worth a person's attention.
+    public let isAlarm: Bool
+    public init(_ description: String, isAlarm: Bool = false) {
+        self.description = description
+        self.isAlarm = isAlarm
+    }
 }
 
 /// Adding, enrolling and retiring stores.
@@ -129,17 +155,19 @@ public enum Enrolment {
         }
         if let usedKey: Data = row["public_key"] {
             guard [UInt8](usedKey) == publicKey, record.publicKey == publicKey else {
-                throw EnrolmentRefusal("the enrolment code of store \(store) has been used already; ask for a new one")
+                throw EnrolmentRefusal(
+                    "the enrolment code of store \(store) has been used already; ask for a new one",
+                    isAlarm: [UInt8](usedKey) != publicKey)
             }
             return
         }
         guard now.milliseconds <= row["expires_at"] else {
             throw EnrolmentRefusal("the enrolment code of store \(store) has expired; ask for a new one")
         }
-        let owner = try String.fetchOne(
-            db, sql: "SELECT store_id FROM store WHERE public_key = ? AND store_id <> ?",
-            arguments: [Data(publicKey), store.rawValue])
-        if let owner { throw EnrolmentRefusal("this key is that of store \(owner) already") }
+        try StoreKeys.refuseForeign(publicKey, for: store, in: db)
+        // The old machine's keys end with it; what is now the present one may have been one of them.
+        try StoreKeys.end(of: store, in: db)
+        try db.execute(sql: "DELETE FROM store_key WHERE public_key = ?", arguments: [Data(publicKey)])
         try db.execute(
             sql: "UPDATE enrolment SET used_at = ?, public_key = ? WHERE secret_sha256 = ?",
             arguments: [now.milliseconds, Data(publicKey), Data(secretHash)])
@@ -147,10 +175,11 @@ public enum Enrolment {
         try db.execute(
             sql: """
                 UPDATE store SET state = 'active', public_key = ?, machine = ?, enrolled_at = ?, counter = 0, random = 0,
-                    sequence = 0, message = ''
+                    sequence = 0, message = '', key_since = ?, renewal_asked_at = NULL, renewal_at_once = 0,
+                    known_hub_keys = NULL
                 WHERE store_id = ?
                 """,
-            arguments: [Data(publicKey), machine, now.milliseconds, store.rawValue])
+            arguments: [Data(publicKey), machine, now.milliseconds, now.milliseconds, store.rawValue])
         try db.execute(sql: "DELETE FROM position WHERE store_id = ?", arguments: [store.rawValue])
     }
 
@@ -158,12 +187,23 @@ public enum Enrolment {
     public static func holder(of publicKey: [UInt8], in db: Database) throws -> StoreID? {
         // A hub has thousands of codes, and this is asked for refusals only: a scan will do.
         try String.fetchOne(
-            db, sql: "SELECT store_id FROM enrolment WHERE public_key = ? LIMIT 1", arguments: [Data(publicKey)]
+            db,
+            sql: """
+                SELECT store_id FROM store_key WHERE public_key = :key
+                UNION ALL SELECT store_id FROM enrolment WHERE public_key = :key LIMIT 1
+                """, arguments: ["key": Data(publicKey)]
         ).flatMap(StoreID.init)
     }
 
     /// Ends a store's right to connect. Its open deliveries stay listed, off offer.
     public static func retire(_ store: StoreID, at now: Timestamp, in db: Database) throws {
+        try StoreKeys.end(of: store, in: db)
+        try db.execute(
+            sql: """
+                INSERT OR REPLACE INTO store_key (public_key, store_id, state, since)
+                SELECT public_key, store_id, 'ended', ? FROM store WHERE store_id = ? AND public_key IS NOT NULL
+                """,
+            arguments: [now.milliseconds, store.rawValue])
         try db.execute(
             sql: "UPDATE store SET state = 'retired', public_key = NULL, retired_at = ? WHERE store_id = ?",
             arguments: [now.milliseconds, store.rawValue])

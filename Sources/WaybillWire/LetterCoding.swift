@@ -26,6 +26,7 @@ extension AgentLetter {
         case .reports(let reports): wire.reports.reports = reports.map(WireReport.init)
         case .digests(let digests): wire.digests = WireDigests(digests)
         case .quarantine(let report): wire.quarantine = WireQuarantine(report)
+        case .keys(let notice): wire.keys = WireKeyNotice(notice)
         }
         return try wire.serializedBytes()
     }
@@ -68,6 +69,7 @@ extension AgentLetter {
             strangeReports = strange
         case .digests(let digests): body = .digests(try Digests(checking: digests))
         case .quarantine(let report): body = .quarantine(try QuarantineReport(checking: report))
+        case .keys(let notice): body = .keys(try KeyNotice(checking: notice))
         case nil: throw LetterFault("the message has no body that is known here", isOfNewerKind: true)
         }
     }
@@ -100,6 +102,7 @@ extension HubLetter {
             wire.welcome.held = welcome.held.map(WireHeld.init)
             wire.welcome.cancels = welcome.cancels.map(WireCancel.init)
             if let pace = welcome.pace { wire.welcome.pace = WirePace(pace) }
+            if let news = welcome.keys { wire.welcome.keys = WireKeyNews(news) }
         case .grant(let grant):
             wire.grant.session = grant.session.rawValue
             wire.grant.run = Int32(clamping: grant.run)
@@ -130,6 +133,7 @@ extension HubLetter {
         case .regressed(let counter): wire.regressed.counter = counter
         case .examine(let examine): wire.examine = WireExamine(examine)
         case .quarantineOrder(let order): wire.quarantineOrder = WireQuarantineOrder(order)
+        case .keyAnswer(let answer): wire.keyAnswer = WireKeyAnswer(answer)
         }
         return try wire.serializedBytes()
     }
@@ -177,6 +181,7 @@ extension HubLetter {
         case .regressed(let wire): self = .regressed(counter: wire.counter)
         case .examine(let wire): self = .examine(try Examine(checking: wire))
         case .quarantineOrder(let wire): self = .quarantineOrder(try QuarantineOrder(checking: wire))
+        case .keyAnswer(let wire): self = .keyAnswer(try KeyAnswer(checking: wire))
         case nil: throw LetterFault("the message has no body that is known here", isOfNewerKind: true)
         }
     }
@@ -209,6 +214,7 @@ extension HubLetter.Welcome {
         held = []
         for wire in wire.held { held.append(try HubLetter.Held(checking: wire)) }
         pace = wire.hasPace ? HubLetter.Pace(wire.pace) : nil
+        keys = wire.hasKeys ? KeyNews(wire.keys) : nil
     }
 }
 

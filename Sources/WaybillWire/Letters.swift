@@ -43,6 +43,7 @@ public struct AgentLetter: Hashable, Sendable {
         case digests(Digests)
         /// What is in quarantine here: asked for, or after an order.
         case quarantine(QuarantineReport)
+        case keys(KeyNotice)
     }
 
     /// Who I am and where I stand.
@@ -109,6 +110,7 @@ public enum HubLetter: Hashable, Sendable {
     case examine(Examine)
     /// Tell what is in quarantine, after doing something about it; nil: only tell.
     case quarantineOrder(QuarantineOrder?)
+    case keyAnswer(KeyAnswer)
 
     /// What there is for a store.
     public struct Welcome: Hashable, Sendable {
@@ -121,6 +123,8 @@ public enum HubLetter: Hashable, Sendable {
         public var held: [Held]
         /// How the agent shall spread what it does; nil for no wish.
         public var pace: Pace?
+        /// nil when there is nothing to say about keys.
+        public var keys: KeyNews?
 
         public init(
             hubRun: UInt64, hubTime: Timestamp, offers: [Offer], cancels: [CancelOrder], helloSeconds: Int,

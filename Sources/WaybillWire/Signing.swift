@@ -4,6 +4,7 @@ import WaybillModel
 
 /// The domain of our signatures: one over a manifest is good for nothing else.
 private let manifestDomain = Array("waybill-manifest-v1\0".utf8)
+private let nextKeysDomain = Array("waybill-next-keys-v1\0".utf8)
 
 /// The hub's Ed25519 key, which signs manifests.
 public struct SigningKey: Sendable {
@@ -26,6 +27,11 @@ public struct SigningKey: Sendable {
     public func sign(manifest: [UInt8]) throws -> [UInt8] {
         Array(try key.signature(for: manifestDomain + manifest))
     }
+
+    /// Announces the keys that the hub will have after this one.
+    public func sign(next: HubKeys) throws -> [UInt8] {
+        Array(try key.signature(for: nextKeysDomain + next.signedBytes))
+    }
 }
 
 /// The public half: what an agent believes packages by.
@@ -44,6 +50,10 @@ public struct VerifyingKey: Sendable, Hashable {
 
     public func isValid(_ signature: [UInt8], manifest: [UInt8]) -> Bool {
         key?.isValidSignature(signature, for: manifestDomain + manifest) ?? false
+    }
+
+    public func isValid(_ signature: [UInt8], next: HubKeys) -> Bool {
+        key?.isValidSignature(signature, for: nextKeysDomain + next.signedBytes) ?? false
     }
 
     /// Verifies, then parses: bytes that are not the hub's are not looked into.

@@ -18,7 +18,7 @@ struct AgentCommand: AsyncParsableCommand {
               waybill-agent run /var/lib/waybill-agent
             """,
         version: WaybillVersion.text,
-        subcommands: [Enrol.self, Run.self, Status.self])
+        subcommands: [Enrol.self, Run.self, Status.self, RotateKey.self])
 }
 
 /// A home named on the command line or by $WAYBILL_HOME.

@@ -45,7 +45,7 @@ struct Waybill: ParsableCommand {
         subcommands: [
             StatusCommand.self, ImportCommand.self, PublishCommand.self, SessionCommand.self, StoreCommand.self,
             JobCommand.self, PlanCommand.self, WhyCommand.self, StagingCommand.self, MappingCommand.self,
-            PurgeCommand.self, AuditCommand.self, VerifyCommand.self, QuarantineCommand.self,
+            PurgeCommand.self, AuditCommand.self, VerifyCommand.self, QuarantineCommand.self, KeyCommand.self,
         ])
 
     @OptionGroup var hub: HubOption

@@ -8,6 +8,7 @@ struct StoreCommand: ParsableCommand {
         commandName: "store", abstract: "Stores: add, list, show, retire.",
         subcommands: [
             StoreAddCommand.self, StoreListCommand.self, StoreShowCommand.self, StoreRetireCommand.self,
+            StoreRotateKeyCommand.self,
         ])
 
     @OptionGroup var hub: HubOption
@@ -18,21 +19,33 @@ struct StoreAddCommand: AsyncParsableCommand {
         commandName: "add", abstract: "Print a one-time code with which a store's agent enrols.",
         discussion: """
             Also for a store whose machine is replaced: when the new agent enrols, the old one is shut out. \
-            The code is a secret until it is used. Only the code stands on stdout when that is no terminal.
+            The code is a secret until it is used, serves one machine once, and voids the one before. It ends after \
+            three days (enrolment_code_hours in hub.yaml), or with --valid-for. Only the code stands on stdout when \
+            that is no terminal.
 
             EXAMPLES
               waybill store add S042
               waybill store add S042 --json | jq -r .code
+              waybill store add S042 --valid-for 2h
             """)
 
     @OptionGroup var hub: HubOption
     @OptionGroup var output: JSONOption
     @Argument(help: "The store's id, as in HQ's table store.")
     var store: StoreID
+    @Option(help: ArgumentHelp("How long the code is good for: 90min, 2h, 7d.", valueName: "span"))
+    var validFor: String?
+
+    func validate() throws {
+        if let validFor, !(TypedTime.span(validFor).map { StoreAddRequest.validity.contains($0 / 1000) } ?? false) {
+            throw ValidationError("--valid-for takes a span from 1min to 365d such as 2h or 7d, not '\(validFor)'.")
+        }
+    }
 
     func run() async throws {
+        let seconds = validFor.flatMap { TypedTime.span($0) }.map { $0 / 1000 }
         let added = try await hub.connected {
-            try await $0.post(StoreAdded.self, "stores", StoreAddRequest(store: store))
+            try await $0.post(StoreAdded.self, "stores", StoreAddRequest(store: store, validForSeconds: seconds))
         }
         if output.json { return try Output.json(added) }
         guard Output.screen.columns != nil else {

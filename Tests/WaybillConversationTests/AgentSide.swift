@@ -91,6 +91,7 @@ extension Conversation {
             agent.line = nil
             connect(agent)
             handle(agent, .disconnected)
+        case .keys: break  // keys are no part of this network
         case .open(let manifest): add(.open(manifest), agent)
         case .storeChunk(let package, let index, _):
             guard agent.core?.task?.manifest?.id == package else { return nil }

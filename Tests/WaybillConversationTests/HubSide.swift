@@ -118,6 +118,7 @@ extension Conversation {
         // Nothing is ever in quarantine here.
         case .saveQuarantine, .saveQuarantineOrder, .forgetQuarantine, .answerQuarantineOrder: break
         case .answerCancel, .answerRerun, .answerRetry, .proof, .answerExamine: break
+        case .keyNotice: break  // keys are no part of this network
         }
     }
 
@@ -126,7 +127,7 @@ extension Conversation {
         var sessions: [SessionID] = []
         switch letter.body {
         case .hello(let hello): sessions = hello.watermarks.values.map(\.session)
-        case .chunkRequest, .digests, .quarantine: break
+        case .chunkRequest, .digests, .quarantine, .keys: break
         case .request(let session, _, _): sessions = [session]
         case .reports(let reports): sessions = reports.map(\.session)
         }

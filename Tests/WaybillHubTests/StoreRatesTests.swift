@@ -78,16 +78,40 @@ import WaybillWire
         #expect(admitted.count == 20)
     }
 
+    @Test func aStoreOffersAFewNewKeysAndThenOneAMinute() {
+        var rates = StoreRates()
+        let offer = AgentLetter(
+            store: Sample.store, incarnation: Incarnation(counter: 1, random: 1),
+            body: .keys(KeyNotice(newKey: [UInt8](repeating: 4, count: 32))))
+        let admitted = (0..<1200).filter { second in
+            rates.admits(offer, of: Sample.store, beside: [:], now: at(Int64(second) * 1000)).isAdmitted
+        }
+        #expect((38...41).contains(admitted.count), "\(admitted.count)")
+    }
+
     @Test func oneAddressTriesToEnrolOnceASecondInTheLongRun() {
-        var rates = EnrolmentRates()
-        let admitted = (0..<100_000).filter { rates.admits("10.0.0.1", now: at(Int64($0))) }.count
+        var limit = EnrolmentLimit()
+        let admitted = (0..<100_000).filter { admits(&limit, "10.0.0.1", Int64($0)) }.count
         #expect((155...165).contains(admitted), "\(admitted)")
-        #expect(rates.admits("10.0.0.2", now: at(0)))
+        #expect(admits(&limit, "10.0.0.2", 0))
+    }
+
+    /// Keys and stores are counted within a minute, addresses over all of them.
+    @Test func aNewMinuteDoesNotForgiveAnAddress() throws {
+        var limit = EnrolmentLimit()
+        for _ in 0..<60 { #expect(admits(&limit, "10.0.0.1", 0)) }
+        try limit.admit(Sample.store, from: "key", at: at(0))
+        try limit.admit(Sample.store, from: "key", at: at(60_000))
+        #expect((0..<100).filter { _ in admits(&limit, "10.0.0.1", 30_000) }.count == 30)
     }
 
     @Test func manyAddressesTakeBoundedMemory() {
-        var rates = EnrolmentRates()
-        for number in 0..<100_000 { _ = rates.admits("address \(number)", now: at(0)) }
-        #expect(Mirror(reflecting: rates).descendant("addresses").flatMap { $0 as? [String: Bucket] }?.count ?? 0 <= 4096)
+        var limit = EnrolmentLimit()
+        for number in 0..<100_000 { _ = admits(&limit, "address \(number)", 0) }
+        #expect(Mirror(reflecting: limit).descendant("addresses").flatMap { $0 as? [String: Bucket] }?.count ?? 0 <= 4096)
+    }
+
+    private func admits(_ limit: inout EnrolmentLimit, _ address: String, _ now: Int64) -> Bool {
+        (try? limit.admit(from: address, at: at(now))) != nil
     }
 }

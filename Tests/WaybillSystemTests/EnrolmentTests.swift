@@ -24,6 +24,61 @@ extension SystemTests {
             }
         }
 
+        @Test func aCopiedCodeIsAnAlarmThatTheStoreListShows() async throws {
+            try await Chain.with([], publish: false) { chain in
+                let hub = chain.hub
+                let code = try await hub.code(for: Chain.call)
+                let mine = try await hub.world.run("waybill-agent", ["enrol", code, hub.world.folder + "/mine"])
+                #expect(mine.ending == .status(0))
+                let copied = try await hub.world.run("waybill-agent", ["enrol", code, hub.world.folder + "/copied"])
+                #expect(copied.ending == .status(1))
+                let alarm = "the enrolment code of store \(Chain.call), used already, was shown by another machine"
+                try await eventually("the alarm", within: 10) { try hub.running().err.contains("ALARM: \(alarm)") }
+                #expect(try await hub.done("store", "list").out.contains(alarm))
+            }
+        }
+
+        @Test func aCodeEndsWithItsTimeAndWithANewerOne() async throws {
+            try await Chain.with([], publish: false) { chain in
+                let hub = chain.hub
+                func enrol(_ code: String, _ home: String) async throws -> (ending: Ending, out: String, err: String) {
+                    try await hub.world.run("waybill-agent", ["enrol", code, hub.world.folder + "/" + home])
+                }
+                let first = try await hub.code(for: Chain.call)
+                let answer = try await hub.done("store", "add", Chain.call, "--valid-for", "2h", "--json")
+                let second = try answer.decoded(Code.self).code
+                #expect(try await enrol(first, "first").err.contains("is not known here"))
+                #expect(try await hub.done("store", "list").out.contains("code good for 2 h more"))
+                try hub.operations("UPDATE enrolment SET expires_at = 1")
+                #expect(try await enrol(second, "second").err.contains("has expired; ask for a new one"))
+                #expect(try await hub.done("store", "show", Chain.call).out.contains("its code has expired"))
+                let wrong = try await hub.waybill("store", "add", Chain.call, "--valid-for", "1s")
+                #expect(wrong.ending == .status(64))
+                let third = try await hub.code(for: Chain.call)
+                #expect(try await enrol(third, "third").ending == .status(0))
+                let shown = try await hub.done("store", "show", Chain.call).out
+                #expect(!shown.contains("code"), "a used code has no end")
+            }
+        }
+
+        @Test func aMachineThatKnocksTooOftenIsToldToWait() async throws {
+            try await Chain.with([], publish: false) { chain in
+                let hub = chain.hub
+                let code = try await hub.code(for: Chain.call)
+                var endings: [Ending] = []
+                for _ in 0..<11 {
+                    let run = try await hub.world.run("waybill-agent", ["enrol", code, hub.world.folder + "/one"])
+                    endings.append(run.ending)
+                    if run.ending != .status(0) {
+                        #expect(run.err.contains("this machine tries too often; wait a minute"))
+                    }
+                }
+                // Unless the machine that runs this is so slow that the minute went by.
+                #expect(endings.prefix(10).allSatisfy { $0 == .status(0) })
+                #expect(endings.last == .status(1))
+            }
+        }
+
         @Test func aKeyThatIsNotEnrolledGetsNothing() async throws {
             try await Chain.with([Chain.shop], publish: false) { chain in
                 let hub = chain.hub

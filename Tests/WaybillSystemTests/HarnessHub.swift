@@ -114,6 +114,15 @@ final class TestHub {
         try queue.close()
     }
 
+    /// Plain SQL in `hub.db`, for what takes days by itself.
+    func operations(_ text: String) throws {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(20)
+        let queue = try DatabaseQueue(path: home + "/hub.db", configuration: configuration)
+        try queue.write { try $0.execute(sql: text) }
+        try queue.close()
+    }
+
     func hqRows(_ query: String) throws -> [[String?]] { try rows(of: home + "/hq.db", query) }
     func operationsRows(_ query: String) throws -> [[String?]] { try rows(of: home + "/hub.db", query) }
 }

@@ -45,6 +45,7 @@ public struct AgentCore: Sendable {
     var movement = Movement()
     /// Nothing new is begun before: all stores were told of it at once.
     var startDue: Timestamp?
+    var ring = KeyRing()
 
     public init(store: StoreID, settings: AgentSettings, stored: StoredState) {
         self.store = store
@@ -94,6 +95,8 @@ public struct AgentCore: Sendable {
         switch event {
         case .connected: connected(now: now)
         case .disconnected: disconnected()
+        case .handshakeFailed(let isKeyUnknown): handshakeFailed(isKeyUnknown: isKeyUnknown, now: now)
+        case .keys(let keys): keysChanged(keys, now: now, &effects)
         case .announced(let session, let spread):
             // What was offered, begun or applied already needs no asking.
             let isKnown =
@@ -213,6 +216,10 @@ public struct AgentFault: Error, Hashable, Sendable, CustomStringConvertible {
 public enum AgentEvent: Sendable {
     case connected
     case disconnected
+    /// The hub did not let us in: it does not know our key, or it is not the hub that we know, or the line broke.
+    case handshakeFailed(isKeyUnknown: Bool)
+    /// What keys the store's disk holds now.
+    case keys(AgentKeys)
     /// A session may have something for this store; ask within so many milliseconds.
     case announced(SessionID, spreadMilliseconds: Int64)
     case letter(HubLetter)
@@ -237,8 +244,10 @@ public enum AgentEvent: Sendable {
 
 public enum AgentEffect: Sendable {
     case send(AgentLetter)
-    /// Close the connection and make a new one.
+    /// Close the connection and make a new one, with the keys of ``AgentCore/keyChoice``.
     case reconnect
+    /// Change the keys on disk; answered by `.keys`.
+    case keys(KeyEffect)
     /// Find or make the partial file; answered by `.opened` or `.failed`.
     case open(Manifest)
     /// Verify and store a chunk; answered by `.chunkStored`, `.chunkRejected` or `.failed`.

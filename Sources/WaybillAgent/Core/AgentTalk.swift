@@ -21,6 +21,7 @@ extension AgentCore {
         helloDue = now + helloDelay()
         quietUntil = nil
         reportsSent = []
+        ring.connected()
         task?.fetch?.lineChanged()
     }
 
@@ -62,6 +63,8 @@ extension AgentCore {
             heardAt = now + AgentCore.refusedPause
             quietUntil = heardAt
             helloDue = heardAt
+            ring.refused(until: now + AgentCore.refusedPause)
+        case .keyAnswer(let answer): take(answer, now: now, &effects)
         case .regressed(let counter):
             guard counter >= stored.incarnation.counter else { return }
             effects.append(
@@ -92,6 +95,7 @@ extension AgentCore {
         welcomedAt = welcome.hubTime
         helloSeconds = welcome.helloSeconds
         spreadStart(of: welcome, now: now)
+        take(welcome.keys ?? KeyNews(), now: now, &effects)
         offers = welcome.offers
         // What was off offer and comes back was suspended: somebody wants it tried again now.
         notBefore = notBefore.filter { name, _ in offers.contains { RunName($0.session, $0.run) == name } }
@@ -157,6 +161,7 @@ extension AgentCore {
 
     /// Everything that time or the newest event makes due.
     mutating func proceed(now: Timestamp, _ effects: inout [AgentEffect]) {
+        if tryOtherKeys(now: now, &effects) { return }
         guard isConnected, quietUntil.map({ $0 <= now }) ?? true else { return }
         if let heardAt, now - heardAt > AgentCore.silentHellos * Int64(helloSeconds) * 1000 {
             effects.append(
@@ -166,6 +171,7 @@ extension AgentCore {
             effects.append(.reconnect)
             return
         }
+        offerKey(now: now, &effects)
         // What was done goes before what is asked for: the hub shall decide knowing it.
         sendReports(now: now, &effects)
         startNextTask(now: now, &effects)

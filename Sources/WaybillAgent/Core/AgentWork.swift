@@ -79,7 +79,7 @@ extension AgentCore {
         guard let task, task.name == RunName(grant.session, grant.run), case .requesting = task.phase else { return }
         let manifest: Manifest
         do {
-            manifest = try settings.verifyingKey.openManifest(grant.manifest, signature: grant.signature)
+            manifest = try verifyingKey.openManifest(grant.manifest, signature: grant.signature)
         } catch {
             let fault = AgentFault(stage: .download, message: "the package's description was refused: \(error)")
             return fail(fault, now: now, &effects)

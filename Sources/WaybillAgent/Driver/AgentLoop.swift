@@ -26,7 +26,7 @@ final class AgentLoop: Sendable {
 
     func start(ledger: StoreDatabase, worker: Worker) throws {
         let (parts, network, wakeUp) = (parts, network, mailbox.wakeUp)
-        let turn = try AgentTurn(parts: parts, ledger: ledger, worker: worker) {
+        let turn = try AgentTurn(parts: parts, ledger: ledger, worker: worker, keyring: network.keyring) {
             try HubLine(parts: parts, network: network, wakeUp: wakeUp)
         }
         let slot = Handover(turn)
@@ -81,8 +81,7 @@ struct LocalTime: Sendable {
 
 /// What the agent's sockets are made of.
 struct AgentNetwork: Sendable {
-    var keys: CurveKeyPair
-    var hubKey: CurvePublicKey
+    var keyring: AgentKeyring
     var context: ZMQContext
 }
 

@@ -13,6 +13,7 @@ final class AgentTurn {
     private let parts: AgentParts
     private let ledger: StoreDatabase
     private let worker: Worker
+    private let keyring: AgentKeyring?
     private let connect: () throws -> any AgentLine
     private var line: any AgentLine
     private(set) var core: AgentCore
@@ -20,16 +21,21 @@ final class AgentTurn {
     private var tickedAt: Timestamp?
     private var connection = ConnectionState()
 
-    /// - Parameter connect: makes the line, and makes it anew when it has gone silent.
+    /// - Parameters:
+    ///   - keyring: nil for lines that are made without keys.
+    ///   - connect: makes the line, and makes it anew when it has gone silent or other keys are to be tried.
     init(
-        parts: AgentParts, ledger: StoreDatabase, worker: Worker, connect: @escaping () throws -> any AgentLine
+        parts: AgentParts, ledger: StoreDatabase, worker: Worker, keyring: AgentKeyring? = nil,
+        connect: @escaping () throws -> any AgentLine
     ) throws {
         self.parts = parts
         self.ledger = ledger
         self.worker = worker
+        self.keyring = keyring
         self.connect = connect
         line = try connect()
         core = AgentCore(store: parts.store, settings: parts.settings, stored: try ledger.storedState())
+        if let keyring { _ = core.step(.keys(keyring.disk), now: parts.clock.now()) }
     }
 
     func run(takeEvents: () -> [AgentEvent]) {
@@ -42,6 +48,7 @@ final class AgentTurn {
             let now = parts.clock.now()
             if tickedAt.map({ now - $0 >= Int64(AgentCore.tickMilliseconds) }) ?? true {
                 tickedAt = now
+                if let keyring, keyring.takeRequest(parts.logger) { handle(.keys(keyring.disk)) }
                 handle(.tick(surroundings()))
             }
         } catch {
@@ -97,10 +104,15 @@ final class AgentTurn {
             connection.isConnected = false
             handle(.disconnected)
         case .handshakeRefused, .handshakeBroken, .handshakeFailed:
-            let reason = "the hub refused this store's key: it is unknown or retired there; enrol again with a new code"
+            let isKeyUnknown = if case .handshakeRefused = event { true } else { false }
+            let reason =
+                isKeyUnknown
+                ? "the hub refused this store's key: it is unknown or retired there; enrol again with a new code"
+                : "the handshake with the hub failed: its key is none that this store knows, or the line broke"
             if connection.problem != reason { parts.logger.error("\(reason)") }
             connection.problem = reason
             connection.isConnected = false
+            handle(.handshakeFailed(isKeyUnknown: isKeyUnknown))
         case .connected, .willRetry: return
         }
         guard parts.showsConnection else { return }
@@ -130,6 +142,7 @@ final class AgentTurn {
         switch effect {
         case .send(let letter): try line.send(letter)
         case .reconnect: reconnect()
+        case .keys(let effect): return try keyring.map { .keys(try $0.run(effect)) }
         case .open(let manifest):
             incoming = nil
             worker.add(.open(manifest))
@@ -191,6 +204,7 @@ final class AgentTurn {
     }
 
     private func reconnect() {
+        keyring?.use(core.keyChoice)
         do { line = try connect() } catch { parts.logger.error("no new connection to the hub: \(error)") }
         connection.isConnected = false
         handle(.disconnected)

@@ -23,8 +23,9 @@ final class HubLine: AgentLine {
 
     init(parts: AgentParts, network: AgentNetwork, wakeUp: WakeUp) throws {
         self.wakeUp = wakeUp
+        let keys = try network.keyring.current()
         var settings = SocketSettings(
-            security: .client(network.keys, serverKey: network.hubKey), frameBytesMax: Limits.messageBytesMax)
+            security: .client(keys.own, serverKey: keys.hub), frameBytesMax: Limits.messageBytesMax)
         settings.sendQueueMax = 200
         settings.spreadReconnects(by: Double.random(in: 0..<1))
         letters = try ZMQSocket(.dealer, settings, context: network.context)

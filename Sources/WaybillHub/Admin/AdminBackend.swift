@@ -48,13 +48,20 @@ public protocol AdminBackend: Sendable {
     func stores() async throws -> [StoreSummary]
     func store(_ store: StoreID) async throws -> StoreDetail
     /// Makes a new enrolment code; for a store that is known already, one that replaces its agent.
-    func addStore(_ store: StoreID) async throws -> StoreAdded
+    func addStore(_ request: StoreAddRequest) async throws -> StoreAdded
     func retireStore(_ store: StoreID) async throws -> StoreSummary
 
     /// Rows that stores could not take, by store.
     func quarantine(_ filter: QuarantineFilter) async throws -> [StoreQuarantine]
     /// Orders stores to try such rows again or to forget them, and returns without waiting for them.
     func orderQuarantine(_ request: QuarantineRequest) async throws -> QuarantineReply
+    func keyStatus() async throws -> KeyStatus
+    /// Makes the hub's next keys and tells every store of them; changes nothing when they are made already.
+    func announceKeys() async throws -> KeyStatus
+    /// Takes the next keys in place of the present ones.
+    func switchKeys(_ request: KeySwitchRequest) async throws -> KeySwitchReply
+    /// Has stores make new keys when they are heard next.
+    func renewStoreKeys(_ request: StoreKeyRequest) async throws -> StoreKeyReply
 
     /// HQ's tables, that is the names of files that can be imported.
     func tables() async throws -> [String]

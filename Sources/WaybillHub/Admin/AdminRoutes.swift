@@ -65,7 +65,10 @@ struct AdminRoutes {
         v1.post("stores") { request, context in
             let add = try await RequestParts(request, context)
                 .body(StoreAddRequest.self, bytesMax: limits.requestBytesMax)
-            return try jsonResponse(try await backend.addStore(add.store), status: .created)
+            guard add.validForSeconds.map(StoreAddRequest.validity.contains) ?? true else {
+                throw AdminError.invalid("valid_for_seconds is from 60 to 31536000")
+            }
+            return try jsonResponse(try await backend.addStore(add), status: .created)
         }
         v1.get("stores/:store") { request, context in
             try jsonResponse(try await backend.store(RequestParts(request, context).store()))

@@ -119,6 +119,7 @@ public struct AdminServer: Service {
         QuarantineRoutes(backend: backend, limits: limits).add(to: v1)
         JobRunRoutes(backend: backend, limits: limits).add(to: v1)
         WhyRoutes(backend: backend).add(to: v1)
+        KeyRoutes(backend: backend, limits: limits).add(to: v1)
         ImportRoutes(backend: backend, folders: folders, limits: limits).add(to: v1)
         StagingRoutes(backend: backend, limits: limits).add(to: v1)
         AuditRoutes(backend: backend).add(to: v1)

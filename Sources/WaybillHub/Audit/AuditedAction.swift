@@ -23,6 +23,9 @@ struct AuditedAction: Equatable {
         case ("imports", 3) where parts[2] == "run": self.init(name: "import", subject: parts[1])
         case ("imports", _): return nil
         case ("retention", 2): self.init(name: "purge")
+        case ("keys", 2) where parts[1] == "announce": self.init(name: "key rotate")
+        case ("keys", 2) where parts[1] == "stores": self.init(name: "store rotate-key", isOneTransaction: true)
+        case ("keys", 2): self.init(name: "key \(parts[1])")
         case ("stores", 1): self.init(name: "store add", isOneTransaction: true)
         case ("jobs", 3) where parts[2] == "runs": self.init(name: "job run", subject: parts[1])
         case ("sessions", 3), ("stores", 3), ("jobs", 3):

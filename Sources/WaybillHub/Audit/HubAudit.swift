@@ -47,6 +47,16 @@ extension AuditLog {
             subject: store.rawValue, outcome: .done, message: "key \(key.z85), machine \(machine)")
         try append(entry, in: db)
     }
+
+    /// Writes down what has become of a key that a store has made itself.
+    static func appendKey(
+        _ key: CurvePublicKey, _ what: String, of store: StoreID, at now: Timestamp, in db: Database
+    ) throws {
+        let entry = AuditEntry(
+            at: now, who: AuditWho(name: store.rawValue, door: .agent), action: "store rotate-key",
+            subject: store.rawValue, outcome: .done, message: "key \(key.z85) \(what)")
+        try append(entry, in: db)
+    }
 }
 
 extension AuditClerk {

@@ -111,6 +111,8 @@ public struct DeskSettings: Sendable {
     public var rules: [JobID: DeliveryRules]
     /// Milliseconds over which the stores spread the beginning of what is new; 0 for at once.
     public var startSpreadMilliseconds = 0
+    /// What every store is to know about the hub's keys.
+    public var keyNews = KeyNews()
 
     public init(
         hubRun: UInt64, helloSeconds: Int, offlineAfterMilliseconds: Int64, rules: [JobID: DeliveryRules] = [:]
@@ -170,6 +172,8 @@ public enum DeskEffect: Sendable, Hashable {
     /// The store has fallen behind what it had: begin a session of the job for it. Durable together with the position
     /// that shows it, for nobody will notice it a second time.
     case catchUp(JobID)
+    /// The store says something about keys; taken by whoever keeps them.
+    case keyNotice([UInt8], KeyNotice)
     // Afterwards.
     case send([UInt8], HubLetter)
     /// The manifest of the package lies in `hub.db`.

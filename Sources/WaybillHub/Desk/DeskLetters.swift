@@ -37,6 +37,7 @@ extension Desk {
         case .reports(let reports): fold(reports, strange: letter.strangeReports, now: now, &effects)
         case .digests(let digests): effects.append(.proof(digests))
         case .quarantine(let report): take(report, &effects)
+        case .keys(let notice): effects.append(.keyNotice(routing, notice))
         }
         if contactSavedAt.map({ now - $0 >= DeskSettings.contactSaveMilliseconds }) ?? true {
             saveContact(now, &effects)
@@ -162,9 +163,10 @@ extension Desk {
         let cancels = deliveries.values.filter(\.awaitsCancelAnswer)
             .sorted { $0.session.number < $1.session.number }
             .map { HubLetter.CancelOrder(session: $0.session, job: $0.job, run: $0.run) }
-        let welcome = HubLetter.Welcome(
+        var welcome = HubLetter.Welcome(
             hubRun: settings.hubRun, hubTime: now, offers: offers, cancels: cancels,
             helloSeconds: settings.helloSeconds, held: held, pace: pace)
+        welcome.keys = keyNews
         effects.append(.send(peer.routing, .welcome(welcome)))
     }
 

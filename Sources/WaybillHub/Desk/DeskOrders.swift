@@ -121,12 +121,12 @@ extension Desk {
     }
 
     mutating func recordChanged(_ record: StoreRecord, _ effects: inout [DeskEffect]) {
-        let isNewMachine = record.publicKey != self.record.publicKey
+        let isNewMachine = isAnotherMachine(record)
         if let peer, record.state != .active {
             effects.append(
                 .send(peer.routing, .refused(reason: "store \(record.id) is \(record.state.rawValue) at the hub")))
         }
-        self.record = record
+        self.record = withContact(record)
         forgetQuarantine(&effects)
         if isNewMachine || record.state != .active {
             peer = nil

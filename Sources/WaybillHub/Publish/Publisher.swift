@@ -17,7 +17,7 @@ import WaybillWire
 final class Publisher: Sendable {
     let home: HubHome
     let operations: Operations
-    private let signingKey: SigningKey
+    private let keyring: HubKeyring
     let queue: PublisherQueue
     private let clock: HubClock
     let logger: Logger
@@ -28,12 +28,12 @@ final class Publisher: Sendable {
     private final class Guarded: @unchecked Sendable { var loop: LoopThread? }
 
     init(
-        home: HubHome, operations: Operations, signingKey: SigningKey, queue: PublisherQueue, clock: HubClock,
+        home: HubHome, operations: Operations, keyring: HubKeyring, queue: PublisherQueue, clock: HubClock,
         jobs: JobCatalogue, logger: Logger
     ) {
         self.home = home
         self.operations = operations
-        self.signingKey = signingKey
+        self.keyring = keyring
         self.queue = queue
         self.clock = clock
         self.jobs = jobs
@@ -62,7 +62,7 @@ final class Publisher: Sendable {
             path: home.rowsDatabase, hqPath: home.hqDatabase, minimumEpoch: epoch,
             random: random)
         let builder = SessionBuilder(
-            rows: rows, home: home, operations: operations, signingKey: signingKey, jobs: jobs, clock: clock,
+            rows: rows, home: home, operations: operations, keyring: keyring, jobs: jobs, clock: clock,
             post: post, queue: queue, logger: logger, random: random)
         let unfinished = try operations.write { db in
             try SessionRecord.takeUpUnfinished(random: random, in: db)

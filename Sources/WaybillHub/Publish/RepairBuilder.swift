@@ -56,7 +56,7 @@ extension SessionBuilder {
             tables: tables, created: clock.now(),
             lockBudgetMilliseconds: target.job.subjobs.compactMap(\.lockBudgetMilliseconds).min())
         let sealed = try PackageSealer.seal(
-            rawPath: raw, folder: home.packages, contents: contents, signingKey: signingKey)
+            rawPath: raw, folder: home.packages, contents: contents, signingKey: keyring.signing)
         let package = PackageRef(
             id: sealed.id, kind: .delta, bases: [base], rows: filled.reduce(0) { $0 + $1.rows },
             bytes: sealed.manifest.bytes)

@@ -14,7 +14,7 @@ final class SessionBuilder {
     let rows: Rows
     let home: HubHome
     let operations: Operations
-    let signingKey: SigningKey
+    let keyring: HubKeyring
     let jobs: JobCatalogue
     let clock: HubClock
     /// Hands an order to the wire thread.
@@ -26,14 +26,14 @@ final class SessionBuilder {
     var settled: [JobID: Settled] = [:]
 
     init(
-        rows: Rows, home: HubHome, operations: Operations, signingKey: SigningKey, jobs: JobCatalogue, clock: HubClock,
+        rows: Rows, home: HubHome, operations: Operations, keyring: HubKeyring, jobs: JobCatalogue, clock: HubClock,
         post: @escaping @Sendable (HubOrder) -> Void, queue: PublisherQueue, logger: Logger,
         random: @escaping @Sendable () -> UInt64 = { .random(in: .min ... .max) }
     ) {
         self.rows = rows
         self.home = home
         self.operations = operations
-        self.signingKey = signingKey
+        self.keyring = keyring
         self.jobs = jobs
         self.clock = clock
         self.post = post
@@ -155,7 +155,7 @@ final class SessionBuilder {
             tables: zip(job.subjobs, filled).map(PackageTable.init), created: clock.now(),
             lockBudgetMilliseconds: job.subjobs.compactMap(\.lockBudgetMilliseconds).min())
         let sealed = try PackageSealer.seal(
-            rawPath: raw, folder: home.packages, contents: contents, signingKey: signingKey)
+            rawPath: raw, folder: home.packages, contents: contents, signingKey: keyring.signing)
         CrashPoint.sealed.pass()
         let package = PackageRef(
             id: sealed.id, kind: plan.kind, bases: bases, rows: filled.reduce(0) { $0 + $1.rows + $1.removed },

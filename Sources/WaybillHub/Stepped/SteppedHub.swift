@@ -69,13 +69,14 @@ package final class SteppedHub {
         let clock = HubClock(reading: surroundings.now)
         queue = PublisherQueue()
         inbox = OrderBox()
+        let keyring = HubKeyring(curve: try SteppedHub.curveKeys.get(), signing: signingKey, home: home)
         let parts = HubParts(
-            home: home, configuration: configuration, curveKeys: try SteppedHub.curveKeys.get(),
+            home: home, configuration: configuration, keyring: keyring,
             operations: operations, clock: clock, hubRun: hubRun, publisher: queue, jobs: catalogue,
             rules: DeliveryRules.of(catalogue.known.jobs), logger: surroundings.logger,
             random: surroundings.random, utcOffsetMinutes: surroundings.utcOffsetMinutes)
         let publisher = Publisher(
-            home: home, operations: operations, signingKey: signingKey, queue: queue, clock: clock, jobs: catalogue,
+            home: home, operations: operations, keyring: keyring, queue: queue, clock: clock, jobs: catalogue,
             logger: surroundings.logger)
         builder = try publisher.makeBuilder(random: surroundings.random) { [inbox] in inbox.add($0) }
         transport = SteppedTransport(lines)

@@ -21,6 +21,8 @@ enum HubLimits {
     static let spreadMillisecondsPerStore = 1
     /// Package files kept open.
     static let openPackagesMax = 256
+    /// How long the ports may take to come free after the hub itself has closed them.
+    static let reopenPatience = Duration.seconds(10)
 }
 
 /// The one thread that talks to agents: ZeroMQ sockets, desks, and all writing of deliveries.
@@ -34,7 +36,7 @@ public final class HubLoop: Sendable {
     private let wakeUp: WakeUp
     private let thread = Mutex<LoopThread?>(nil)
     let parts: HubParts
-    private let network: HubNetwork
+    let network: HubNetwork
 
     init(parts: HubParts, network: HubNetwork) throws {
         self.parts = parts
@@ -50,6 +52,7 @@ public final class HubLoop: Sendable {
         let loop = try LoopThread("hub-wire") { [self] in
             guard let transport = slot.take() else { return }
             var turn = HubTurn(parts: parts, transport: transport, keys: keys)
+            defer { putBack(turn.unkept) }
             while !isStopping.load(ordering: .acquiring) {
                 turn.run {
                     self.inbox.withLock { orders in
@@ -70,7 +73,7 @@ public final class HubLoop: Sendable {
             (parts.configuration.listen, SocketKind.router), (parts.configuration.announce, .publisher),
         ] {
             let outcome = try StrangerTest.run(
-                endpoint: endpoint, server: kind, serverKey: parts.curveKeys.publicKey, context: network.context)
+                endpoint: endpoint, server: kind, serverKey: parts.keyring.curve.publicKey, context: network.context)
             guard case .refused = outcome else {
                 throw HomeFault("a stranger's key was not refused at \(endpoint) (\(outcome)); this hub will not serve")
             }
@@ -81,6 +84,16 @@ public final class HubLoop: Sendable {
     func post(_ order: HubOrder) {
         inbox.withLock { $0.append(order) }
         wakeUp.signal()
+    }
+
+    /// Orders that could not be written are obeyed by the thread that comes next, if one does.
+    private func putBack(_ orders: [HubOrder]) { inbox.withLock { $0 = orders + $0 } }
+
+    /// Closes the endpoints and opens them again, with the keys there are now. Desks are loaded anew, as after a start.
+    func reopen() throws {
+        stop()
+        isStopping.store(false, ordering: .releasing)
+        try openAgain()
     }
 
     func stop() {
@@ -94,7 +107,7 @@ public final class HubLoop: Sendable {
 struct HubParts: Sendable {
     var home: HubHome
     var configuration: HubConfiguration
-    var curveKeys: CurveKeyPair
+    var keyring: HubKeyring
     var operations: Operations
     var clock: HubClock
     var hubRun: UInt64

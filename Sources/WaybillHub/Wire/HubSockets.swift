@@ -14,7 +14,7 @@ struct HubSockets: ~Copyable {
     static let enrolmentDomain = "waybill.enrolment"
 
     init(parts: HubParts, context: ZMQContext) throws {
-        let keys = parts.curveKeys
+        let keys = parts.keyring.curve
         var settings = SocketSettings(
             security: .server(keys, domain: HubSockets.agentsDomain), frameBytesMax: Limits.messageBytesMax)
         settings.sendQueueMax = HubLimits.sendQueueMax

@@ -25,7 +25,8 @@ extension HubTurn {
                     return try send(.notGranted(session: session, run: run, reason: reason), to: routing, store)
                 }
                 let grant = HubLetter.Grant(
-                    session: session, run: run, attempt: attempt, manifest: manifest, signature: signature)
+                    session: session, run: run, attempt: attempt, manifest: manifest,
+                    signature: try parts.keyring.signature(of: manifest, signed: signature))
                 try send(.grant(grant), to: routing, store)
             case .chunk(let store, let routing, let package, let index):
                 do {
@@ -77,9 +78,7 @@ extension HubTurn {
         var reply = WireEnrolReply()
         reply.protocol = protocolVersion
         do {
-            guard enrolmentRates.admits(message.peerAddress ?? "", now: parts.clock.now()) else {
-                throw EnrolmentRefusal("too many tries from your address; wait a minute and try again")
-            }
+            try enrolments.admit(from: message.peerAddress ?? "", at: parts.clock.now())
             let store = try admit(message)
             storeChanged(store, now: parts.clock.now(), &batch)
             reply.accepted = true
@@ -87,7 +86,7 @@ extension HubTurn {
             reply.announcementsEndpoint = parts.configuration.advertised(parts.configuration.announce)
             parts.logger.info("store \(store) has enrolled")
         } catch let refusal as EnrolmentRefusal {
-            parts.logger.warning("an enrolment was refused: \(refusal)")
+            noteRefusal(refusal, message, &batch)
             parts.clerk?.noteRefusedEnrolment(message, refusal)
             reply.reason = refusal.description
         } catch {
@@ -97,7 +96,7 @@ extension HubTurn {
         if let frame: [UInt8] = try? reply.serializedBytes() { batch.sends.append(.enrolReply(routing, frame)) }
     }
 
-    private func admit(_ message: ReceivedMessage) throws -> StoreID {
+    private mutating func admit(_ message: ReceivedMessage) throws -> StoreID {
         guard message.frames.count == 1, let frame = message.frames.first,
             let request = try? WireEnrolRequest(serializedBytes: frame)
         else { throw EnrolmentRefusal("the request is not one of the protocol's") }
@@ -106,6 +105,7 @@ extension HubTurn {
                 "protocol version \(request.protocol) is not spoken here; this hub speaks \(protocolVersion)")
         }
         guard let store = StoreID(request.store) else { throw EnrolmentRefusal("the store's name is not one") }
+        try enrolments.admit(store, from: message.userID ?? "", at: parts.clock.now())
         guard let key = try? CurvePublicKey(bytes: Array(request.publicKey)), key.z85 == message.userID else {
             throw EnrolmentRefusal("the key to be enrolled is not the one of this connection")
         }

@@ -16,6 +16,7 @@ struct HubTurn: ~Copyable {
     var files: PackageFiles
     var chunks = SoundChunks()
     var keys: EnrolledKeys
+    var enrolments = EnrolmentLimit()
     /// What the jobs say about order and windows.
     private var rules: [JobID: DeliveryRules]
     /// Of the hub's wall clock in this turn.
@@ -25,7 +26,6 @@ struct HubTurn: ~Copyable {
     /// Orders of a turn that could not be written.
     var unkept: [HubOrder] = []
     private var rates = StoreRates()
-    var enrolmentRates = EnrolmentRates()
 
     init(parts: HubParts, transport: any HubTransport, keys: EnrolledKeys) {
         self.parts = parts
@@ -71,6 +71,7 @@ struct HubTurn: ~Copyable {
             try transport.wait(milliseconds: HubLimits.idleMilliseconds)
             orders += takeOrders()
             utcOffsetMinutes = parts.utcOffsetMinutes()
+            endOldKeys(&batch)
             for order in orders { obey(order, &batch) }
             takePutOffHellos(&batch)
             var taken = 0
@@ -135,6 +136,7 @@ struct HubTurn: ~Copyable {
         guard var desk = desks.removeValue(forKey: store) ?? load(store) else { return }
         if batch.before[store] == nil { batch.before[store] = desk }
         desk.settings.rules = rules
+        desk.settings.keyNews = parts.keyring.news
         desk.hubUTCOffsetMinutes = utcOffsetMinutes
         desk.settings.startSpreadMilliseconds = desks.count * HubLimits.spreadMillisecondsPerStore
         let effects = try body(&desk)
@@ -160,7 +162,7 @@ struct HubTurn: ~Copyable {
         }
     }
 
-    private func take(_ effect: DeskEffect, of store: StoreID, _ batch: inout Batch) {
+    private mutating func take(_ effect: DeskEffect, of store: StoreID, _ batch: inout Batch) {
         switch effect {
         case .saveDelivery(let delivery):
             batch.unwritten.note(delivery)
@@ -180,6 +182,7 @@ struct HubTurn: ~Copyable {
         // A store may stand at a job that this hub, restored or made anew, does not have.
         case .catchUp(let job) where parts.jobs.known.job(job) != nil: batch.catchUps.append((job, store))
         case .catchUp: break
+        case .keyNotice(let routing, let notice): hear(notice, of: store, from: RoutingID(routing), &batch)
         case .log(let text, let isProblem): parts.logger.log(level: isProblem ? .warning : .info, "\(text)")
         case .saveQuarantine, .saveQuarantineOrder, .forgetQuarantine:
             if let save = HubTurn.save(effect, of: store, at: parts.clock.now()) { batch.saves.append(save) }
@@ -195,7 +198,9 @@ struct HubTurn: ~Copyable {
         guard let routing = message.routingID else { return }
         let store: StoreID
         switch keys.holder(of: message.userID ?? "") {
-        case .store(let holder): store = holder
+        case .store(let holder):
+            store = holder
+            noteKey(message.userID ?? "", of: store, &batch)
         case .former(let former):
             parts.logger.warning("a key that store \(former) no longer has was used, and refused")
             let reason = "this key of store \(former) is no longer enrolled"
@@ -351,7 +356,7 @@ struct HubTurn: ~Copyable {
             return false
         }
         for record in sealed { batch.saves.append { try record.save(in: $0) } }
-        if offerRepair(session, deliveries, now: now, &batch) { return }
+        if offerRepair(session, deliveries, now: now, &batch) { return true }
         batch.saves.append { try HeldSession.supersede(by: session, deliveries, in: $0) }
         if session.status == .awaitingApproval {
             batch.saves.append { try HeldSession.hold(session, deliveries, at: now, in: $0) }
@@ -415,7 +420,7 @@ extension AgentLetter {
     func sessions(beside positions: [JobID: Watermark]) -> [SessionID] {
         switch body {
         case .hello(let hello): hello.watermarks.filter { positions[$0.key] != $0.value }.map(\.value.session)
-        case .chunkRequest, .quarantine: []
+        case .chunkRequest, .quarantine, .keys: []
         case .request(let session, _, _): [session]
         case .reports(let reports): Array(Set(reports.map(\.session)))
         case .digests: []

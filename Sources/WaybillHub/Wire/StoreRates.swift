@@ -13,12 +13,16 @@ struct StoreRates {
     /// that is restored again and again is a person at work; a thousand times is a store that wants HQ's disk.
     static let fallsMax = 20.0
     static let fallsPerSecond = 1.0 / 60
+    /// New keys that a store may offer: each is a row for good, and a line in the audit log.
+    static let keysMax = 20.0
+    static let keysPerSecond = 1.0 / 60
     /// Milliseconds between two lines in the log about one store.
     static let logMilliseconds: Int64 = 60_000
 
     private struct Account {
         var units = Bucket(unitsMax, unitsPerSecond)
         var falls = Bucket(fallsMax, fallsPerSecond)
+        var keys = Bucket(keysMax, keysPerSecond)
         var ignored = 0
         var loggedAt: Timestamp?
     }
@@ -38,9 +42,10 @@ struct StoreRates {
         var account = accounts.removeValue(forKey: store) ?? Account()
         defer { accounts[store] = account }
         if account.units.take(units, at: now) {
-            guard letter.tellsOfAFall(from: positions, isKnown), !account.falls.take(1, at: now) else {
-                return (true, nil)
-            }
+            let isTooMuch =
+                letter.tellsOfAFall(from: positions, isKnown) && !account.falls.take(1, at: now)
+                || letter.offersAKey && !account.keys.take(1, at: now)
+            guard isTooMuch else { return (true, nil) }
         }
         account.ignored += 1
         if let at = account.loggedAt, (0..<StoreRates.logMilliseconds).contains(now - at) { return (false, nil) }
@@ -82,6 +87,11 @@ extension AgentLetter {
         return false
     }
 
+    fileprivate var offersAKey: Bool {
+        guard case .keys(let notice) = body else { return false }
+        return notice.newKey != nil
+    }
+
     /// A hello by which the store has less than it had, or something of another history: what a hub must answer with a
     /// session. A later session that the hub knows is progress.
     fileprivate func tellsOfAFall(from positions: [JobID: Watermark], _ isKnown: (SessionID) -> Bool) -> Bool {
@@ -90,23 +100,5 @@ extension AgentLetter {
             guard let after = hello.watermarks[job], after.version >= before.version else { return true }
         }
         return hello.watermarks.contains { job, mark in positions[job] != mark && !isKnown(mark.session) }
-    }
-}
-
-/// How often an address may try to enrol: a wrong code costs the hub a look into `hub.db`, and everybody who has seen
-/// one code has the key that opens the enrolment socket.
-struct EnrolmentRates {
-    /// Tries of one address at once, and each second: the machines of a large store share one.
-    static let triesMax = 60.0
-    static let triesPerSecond = 1.0
-    /// Addresses remembered. More at a time than this are an attack, and all of them begin anew.
-    static let addressesMax = 4096
-
-    private var addresses: [String: Bucket] = [:]
-
-    mutating func admits(_ address: String, now: Timestamp) -> Bool {
-        if addresses.count >= EnrolmentRates.addressesMax, addresses[address] == nil { addresses = [:] }
-        return addresses[address, default: Bucket(EnrolmentRates.triesMax, EnrolmentRates.triesPerSecond)]
-            .take(1, at: now)
     }
 }

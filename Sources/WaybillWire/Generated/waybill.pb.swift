@@ -461,6 +461,14 @@ public nonisolated struct WireAgentMessage: Sendable {
     set {body = .quarantine(newValue)}
   }
 
+  public var keys: WireKeyNotice {
+    get {
+      if case .keys(let v)? = body {return v}
+      return WireKeyNotice()
+    }
+    set {body = .keys(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -470,6 +478,7 @@ public nonisolated struct WireAgentMessage: Sendable {
     case reports(WireReports)
     case digests(WireDigests)
     case quarantine(WireQuarantine)
+    case keys(WireKeyNotice)
 
   }
 
@@ -709,6 +718,27 @@ public nonisolated struct WireReport: @unchecked Sendable {
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
+/// About keys; PROTOCOL.md, "Keys". A hub that does not know it ignores it, and everything stays as it is.
+public nonisolated struct WireKeyNotice: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// A new CURVE public key of this store, 32 bytes, whose secret half is on the store's disk. Empty: none. Answered by
+  /// KeyAnswer, and repeated until then.
+  public var newKey: Data = Data()
+
+  /// The hub's next keys, as its Welcome named them: they are on the store's disk. Empty: none. Said again for each
+  /// Welcome that names them, and not answered.
+  public var knownCurveKey: Data = Data()
+
+  public var knownSigningKey: Data = Data()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
 public nonisolated struct WireHubMessage: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -806,6 +836,14 @@ public nonisolated struct WireHubMessage: Sendable {
     set {body = .quarantineOrder(newValue)}
   }
 
+  public var keyAnswer: WireKeyAnswer {
+    get {
+      if case .keyAnswer(let v)? = body {return v}
+      return WireKeyAnswer()
+    }
+    set {body = .keyAnswer(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -820,6 +858,7 @@ public nonisolated struct WireHubMessage: Sendable {
     case regressed(WireRegressed)
     case examine(WireExamine)
     case quarantineOrder(WireQuarantineOrder)
+    case keyAnswer(WireKeyAnswer)
 
   }
 
@@ -849,6 +888,16 @@ public nonisolated struct WireWelcome: Sendable {
   /// Sessions that wait for their window: not to be had now, but what was stored of them is worth keeping.
   public var held: [WireHeld] = []
 
+  /// Absent when there is nothing to say about keys.
+  public var keys: WireKeyNews {
+    get {_keys ?? WireKeyNews()}
+    set {_keys = newValue}
+  }
+  /// Returns true if `keys` has been explicitly set.
+  public var hasKeys: Bool {self._keys != nil}
+  /// Clears the value of `keys`. Subsequent reads from it will return its default value.
+  public mutating func clearKeys() {self._keys = nil}
+
   /// How to spread what all stores would else do at once. Absent: no wish.
   public var pace: WirePace {
     get {_pace ?? WirePace()}
@@ -863,6 +912,7 @@ public nonisolated struct WireWelcome: Sendable {
 
   public init() {}
 
+  fileprivate var _keys: WireKeyNews? = nil
   fileprivate var _pace: WirePace? = nil
 }
 
@@ -877,6 +927,28 @@ public nonisolated struct WirePace: Sendable {
 
   /// Begin what is new here at a moment drawn from so many milliseconds.
   public var startSpreadMs: UInt32 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// What a store is to know or to do about keys; PROTOCOL.md, "Keys".
+public nonisolated struct WireKeyNews: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The keys that the hub will have one day: CURVE (32 bytes) and Ed25519 (32 bytes). Empty: it means to keep its own.
+  public var nextCurveKey: Data = Data()
+
+  public var nextSigningKey: Data = Data()
+
+  /// Ed25519 over "waybill-next-keys-v1" NUL next_curve_key next_signing_key, by the key that signs manifests now.
+  public var signature: Data = Data()
+
+  /// The store is asked to make itself a new key.
+  public var renew: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1368,6 +1440,26 @@ public nonisolated struct WireQuarantineEntry: Sendable {
   fileprivate var _version: WireVersion? = nil
 }
 
+/// The answer to KeyNotice.new_key.
+public nonisolated struct WireKeyAnswer: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As it was sent.
+  public var newKey: Data = Data()
+
+  /// The key is good from now on, beside the one that the connection was made with.
+  public var accepted: Bool = false
+
+  /// Why not, in one sentence.
+  public var reason: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
 /// A hint that a Hello would find something new. Nothing depends on it.
 public nonisolated struct WireAnnouncement: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -1726,7 +1818,7 @@ nonisolated extension WireIncarnation: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".AgentMessage"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}store\0\u{1}incarnation\0\u{2}\u{7}hello\0\u{1}request\0\u{3}chunk_request\0\u{1}reports\0\u{1}digests\0\u{1}quarantine\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}store\0\u{1}incarnation\0\u{2}\u{7}hello\0\u{1}request\0\u{3}chunk_request\0\u{1}reports\0\u{1}digests\0\u{1}quarantine\0\u{1}keys\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1815,6 +1907,19 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
           self.body = .quarantine(v)
         }
       }()
+      case 16: try {
+        var v: WireKeyNotice?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .keys(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .keys(v)
+        }
+      }()
       default: break
       }
     }
@@ -1858,6 +1963,10 @@ nonisolated extension WireAgentMessage: SwiftProtobuf.Message, SwiftProtobuf._Me
     case .quarantine?: try {
       guard case .quarantine(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    }()
+    case .keys?: try {
+      guard case .keys(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
     }()
     case nil: break
     }
@@ -2261,9 +2370,49 @@ nonisolated extension WireReport: SwiftProtobuf.Message, SwiftProtobuf._MessageI
   }
 }
 
+nonisolated extension WireKeyNotice: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".KeyNotice"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}new_key\0\u{3}known_curve_key\0\u{3}known_signing_key\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.newKey) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.knownCurveKey) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.knownSigningKey) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.newKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.newKey, fieldNumber: 1)
+    }
+    if !self.knownCurveKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.knownCurveKey, fieldNumber: 2)
+    }
+    if !self.knownSigningKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.knownSigningKey, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: WireKeyNotice, rhs: WireKeyNotice) -> Bool {
+    if lhs.newKey != rhs.newKey {return false}
+    if lhs.knownCurveKey != rhs.knownCurveKey {return false}
+    if lhs.knownSigningKey != rhs.knownSigningKey {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireHubMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HubMessage"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{2}\u{9}welcome\0\u{1}grant\0\u{3}not_granted\0\u{1}chunk\0\u{3}no_chunk\0\u{1}acknowledgement\0\u{1}cancel\0\u{1}refused\0\u{1}regressed\0\u{1}examine\0\u{3}quarantine_order\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{2}\u{9}welcome\0\u{1}grant\0\u{3}not_granted\0\u{1}chunk\0\u{3}no_chunk\0\u{1}acknowledgement\0\u{1}cancel\0\u{1}refused\0\u{1}regressed\0\u{1}examine\0\u{3}quarantine_order\0\u{3}key_answer\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2415,6 +2564,19 @@ nonisolated extension WireHubMessage: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.body = .quarantineOrder(v)
         }
       }()
+      case 21: try {
+        var v: WireKeyAnswer?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .keyAnswer(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .keyAnswer(v)
+        }
+      }()
       default: break
       }
     }
@@ -2473,6 +2635,10 @@ nonisolated extension WireHubMessage: SwiftProtobuf.Message, SwiftProtobuf._Mess
       guard case .quarantineOrder(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
     }()
+    case .keyAnswer?: try {
+      guard case .keyAnswer(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -2488,7 +2654,7 @@ nonisolated extension WireHubMessage: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Welcome"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hub_run\0\u{3}hub_time\0\u{1}offers\0\u{1}cancels\0\u{3}hello_seconds\0\u{1}held\0\u{2}\u{2}pace\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hub_run\0\u{3}hub_time\0\u{1}offers\0\u{1}cancels\0\u{3}hello_seconds\0\u{1}held\0\u{1}keys\0\u{1}pace\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2502,6 +2668,7 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.cancels) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.helloSeconds) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.held) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._keys) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._pace) }()
       default: break
       }
@@ -2531,6 +2698,9 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
     if !self.held.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.held, fieldNumber: 6)
     }
+    try { if let v = self._keys {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
     try { if let v = self._pace {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
@@ -2544,6 +2714,7 @@ nonisolated extension WireWelcome: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.cancels != rhs.cancels {return false}
     if lhs.helloSeconds != rhs.helloSeconds {return false}
     if lhs.held != rhs.held {return false}
+    if lhs._keys != rhs._keys {return false}
     if lhs._pace != rhs._pace {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -2580,6 +2751,51 @@ nonisolated extension WirePace: SwiftProtobuf.Message, SwiftProtobuf._MessageImp
   public static func ==(lhs: WirePace, rhs: WirePace) -> Bool {
     if lhs.retryAfterMs != rhs.retryAfterMs {return false}
     if lhs.startSpreadMs != rhs.startSpreadMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireKeyNews: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".KeyNews"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}next_curve_key\0\u{3}next_signing_key\0\u{1}signature\0\u{1}renew\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.nextCurveKey) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.nextSigningKey) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.signature) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.renew) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.nextCurveKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.nextCurveKey, fieldNumber: 1)
+    }
+    if !self.nextSigningKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.nextSigningKey, fieldNumber: 2)
+    }
+    if !self.signature.isEmpty {
+      try visitor.visitSingularBytesField(value: self.signature, fieldNumber: 3)
+    }
+    if self.renew != false {
+      try visitor.visitSingularBoolField(value: self.renew, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: WireKeyNews, rhs: WireKeyNews) -> Bool {
+    if lhs.nextCurveKey != rhs.nextCurveKey {return false}
+    if lhs.nextSigningKey != rhs.nextSigningKey {return false}
+    if lhs.signature != rhs.signature {return false}
+    if lhs.renew != rhs.renew {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3568,6 +3784,46 @@ nonisolated extension WireQuarantineEntry: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs._version != rhs._version {return false}
     if lhs.since != rhs.since {return false}
     if lhs.attempts != rhs.attempts {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireKeyAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".KeyAnswer"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}new_key\0\u{1}accepted\0\u{1}reason\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.newKey) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.accepted) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.newKey.isEmpty {
+      try visitor.visitSingularBytesField(value: self.newKey, fieldNumber: 1)
+    }
+    if self.accepted != false {
+      try visitor.visitSingularBoolField(value: self.accepted, fieldNumber: 2)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: WireKeyAnswer, rhs: WireKeyAnswer) -> Bool {
+    if lhs.newKey != rhs.newKey {return false}
+    if lhs.accepted != rhs.accepted {return false}
+    if lhs.reason != rhs.reason {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

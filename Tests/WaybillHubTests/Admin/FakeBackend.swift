@@ -207,8 +207,8 @@ actor FakeBackend: AdminBackend {
         return StoreDetail(summary: summary(store), deliveries: [])
     }
 
-    func addStore(_ store: StoreID) async throws -> StoreAdded {
-        StoreAdded(store: store, code: "waybill1.abc", expiresAt: FakeBackend.time)
+    func addStore(_ request: StoreAddRequest) async throws -> StoreAdded {
+        StoreAdded(store: request.store, code: "waybill1.abc", expiresAt: FakeBackend.time)
     }
 
     func retireStore(_ store: StoreID) async throws -> StoreSummary { throw CocoaError(.fileNoSuchFile) }

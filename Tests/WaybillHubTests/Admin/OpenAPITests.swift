@@ -50,6 +50,10 @@ import Yams
         ("POST", "/v1/jobs/prices/resume", "", "JobSummary"),
         ("GET", "/v1/audit?since=2026-11-21&who=anna", "", "[AuditLine]"),
         ("GET", "/v1/audit/verification?witness=118:9a0c61e1f7d2b34c", "", "AuditVerification"),
+        ("GET", "/v1/keys", "", "KeyStatus"), ("POST", "/v1/keys/announce", "", "KeyStatus"),
+        ("POST", "/v1/keys/switch", #"{"anyway": true}"#, "KeySwitchReply"),
+        ("POST", "/v1/keys/switch", "{}", "ErrorReply"),
+        ("POST", "/v1/keys/stores", #"{"stores": ["S1", "S2"], "now": true}"#, "StoreKeyReply"),
         ("GET", "/v1/why?store=S1&table=price&key=1", "", "WhyReply"),
     ])
     func everyAnswerHasTheKeysAndTypesOfItsSchema(method: String, path: String, body: String, schema: String)

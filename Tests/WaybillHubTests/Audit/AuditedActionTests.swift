@@ -21,6 +21,8 @@ extension HTTPRequest.Method {
         ("POST", "/v1/staging/clean", "staging clean", "", false),
         ("POST", "/v1/jobs/prices/hold", "job hold", "prices", false),
         ("POST", "/v1/jobs/prices/runs", "job run", "prices", false),
+        ("POST", "/v1/keys/announce", "key rotate", "", false), ("POST", "/v1/keys/switch", "key switch", "", false),
+        ("POST", "/v1/keys/stores", "store rotate-key", "", true),
     ]) func whatChangesSomethingHasTheWordsOfTheCommand(
         method: String, path: String, name: String, subject: String, isOneTransaction: Bool
     ) throws {
