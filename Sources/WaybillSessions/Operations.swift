@@ -8,8 +8,10 @@ import WaybillModel
 public final class Operations: Sendable {
     public let pool: DatabasePool
 
+    /// - Throws: ``DamagedOperations`` when SQLite finds a page that is not as it was written.
     public init(path: String) throws {
         pool = try OpenDatabase.pool(at: path, label: "hub")
+        try check()
         try tellingOfMachine(path) { try OperationsSchema.migrator.migrate(pool) }
     }
 

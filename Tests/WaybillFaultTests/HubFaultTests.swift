@@ -8,6 +8,8 @@ struct HubFaultTests {
         var faults = try EveryFault(scene)
         try faults.run(strike)
         #expect(faults.struck > 0)
+        // Added up by deploy/faults io-errors.
+        print("figure: \(faults.struck) faults of \(strike) in \(faults.scene.name)")
     }
 
     @Test(arguments: Strike.allCases)

@@ -9,6 +9,8 @@ struct StoreFaultTests {
         var faults = try EveryFault(try scene())
         try faults.run(strike, stride: stride)
         #expect(faults.struck > 0)
+        // Added up by deploy/faults io-errors.
+        print("figure: \(faults.struck) faults of \(strike) in \(faults.scene.name)")
     }
 
     @Test(arguments: Strike.allCases)

@@ -1,6 +1,7 @@
 """Disks that are full, and disks that lose their power. Both need leave to mount."""
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -203,7 +204,7 @@ def live(chain, image, snapshot):
         # What is shown from now on was promised before the picture is taken.
         chain.promised = promises(chain)
         for process in chain.processes.values():
-            process.send_signal(19)
+            process.send_signal(signal.SIGSTOP)
         copy = call("cp", "--reflink=auto", "--sparse=always", image, snapshot)
         expect(copy.returncode == 0, copy.stderr)
         publish.kill()
@@ -214,10 +215,9 @@ def live(chain, image, snapshot):
 
 
 def promises(chain):
-    """Applied deliveries as the hub shows them, and as the stores' own databases have them."""
-    shown = set(with_database(f"{chain.hub}/hub.db", lambda db: db.execute(
+    """Applied deliveries as the hub shows them: each was promised by the store and by the hub."""
+    return set(with_database(f"{chain.hub}/hub.db", lambda db: db.execute(
         "SELECT store_id, session_id FROM delivery WHERE status = 'Applied'").fetchall(), read_only=True))
-    return shown
 
 
 def check_promises(chain):

@@ -26,7 +26,7 @@ def locked(options):
             expect(all(d["status"] in ("Applied", "NoData") for d in others), "another store waits as well")
             while time.monotonic() - begun < options.seconds:
                 expect(chain.processes[victim].poll() is None, "the agent has ended while it waited")
-                store, = [s for s in chain.json("store", "list") if s["store"] == victim]
+                chain.waybill("status")
                 time.sleep(0.5)
             held = time.monotonic() - begun
             till.execute("COMMIT")
