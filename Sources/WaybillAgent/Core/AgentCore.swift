@@ -21,6 +21,8 @@ public struct AgentCore: Sendable {
     /// The hub's time of the newest Welcome of that hub process.
     var welcomedAt: Timestamp?
     var helloDue: Timestamp?
+    /// Before this, no announcement brings a hello forward.
+    var newsDue: Timestamp?
     var helloSeconds: Int
     var heardAt: Timestamp?
     /// The hub has refused this store: nothing is sent before.
@@ -101,7 +103,7 @@ public struct AgentCore: Sendable {
             // What was offered, begun or applied already needs no asking.
             let isKnown =
                 offers.contains { $0.session == session } || stored.watermarks.values.contains { $0.session == session }
-            if !isKnown { hurryHello(within: spread, now: now) }
+            if !isKnown { askAfterNews(within: spread, now: now) }
         case .letter(let letter): receive(letter, now: now, &effects)
         case .stored(let state): written(state, now: now)
         case .opened(let package, let held): opened(package, held: held)
