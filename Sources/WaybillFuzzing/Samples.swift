@@ -143,8 +143,7 @@ enum Samples {
           base_price: { from: PREIS }
           stopped: { from: GESPERRT, values: { J: 1, N: 0 }, otherwise: 0 }
         skip: [LAGER]
-        """,
-        "files: [a.csv, b.csv]\ntable: exchange_rate\ndates: \"DD.MM.YYYY\"\ncolumns: { rate: KURS }\nskip: ['*']\n",
+        """
     ])
 
     static let adminRequests = texts([

@@ -45,7 +45,8 @@ import WaybillWire
             body: .chunkRequest(package: package, index: 0))
         // 9,000 a second, for a minute: 1.1 GB/s of the smallest chunks.
         for number in 0..<540_000 {
-            #expect(rates.admits(letter, of: Sample.store, beside: [:], now: at(Int64(number) / 9)).isAdmitted)
+            let answer = rates.admits(letter, of: Sample.store, beside: [:], now: at(Int64(number) / 9))
+            if !answer.isAdmitted { return #expect(answer.isAdmitted, "chunk request \(number)") }
         }
     }
 
@@ -93,13 +94,17 @@ import WaybillWire
         var limit = EnrolmentLimit()
         let admitted = (0..<100_000).filter { admits(&limit, "10.0.0.1", Int64($0)) }.count
         #expect((155...165).contains(admitted), "\(admitted)")
-        #expect(admits(&limit, "10.0.0.2", 0))
+        let isOtherAdmitted = admits(&limit, "10.0.0.2", 0)
+        #expect(isOtherAdmitted)
     }
 
     /// Keys and stores are counted within a minute, addresses over all of them.
     @Test func aNewMinuteDoesNotForgiveAnAddress() throws {
         var limit = EnrolmentLimit()
-        for _ in 0..<60 { #expect(admits(&limit, "10.0.0.1", 0)) }
+        for _ in 0..<60 {
+            let isAdmitted = admits(&limit, "10.0.0.1", 0)
+            #expect(isAdmitted)
+        }
         try limit.admit(Sample.store, from: "key", at: at(0))
         try limit.admit(Sample.store, from: "key", at: at(60_000))
         #expect((0..<100).filter { _ in admits(&limit, "10.0.0.1", 30_000) }.count == 30)
@@ -108,7 +113,8 @@ import WaybillWire
     @Test func manyAddressesTakeBoundedMemory() {
         var limit = EnrolmentLimit()
         for number in 0..<100_000 { _ = admits(&limit, "address \(number)", 0) }
-        #expect(Mirror(reflecting: limit).descendant("addresses").flatMap { $0 as? [String: Bucket] }?.count ?? 0 <= 4096)
+        let kept = Mirror(reflecting: limit).descendant("addresses") as? [String: Bucket]
+        #expect((1...4096).contains(kept?.count ?? 0))
     }
 
     private func admits(_ limit: inout EnrolmentLimit, _ address: String, _ now: Int64) -> Bool {

@@ -58,7 +58,7 @@ extension SystemTests {
                 #expect(try thief.answers().contains { if case .regressed = $0 { true } else { false } })
                 #expect(try chain.hub.operationsRows(Impostor.everything) == before)
                 #expect(try !chain.hub.running().err.contains("\u{1b}"), "nothing steers a terminal that shows the log")
-                try await expectService(chain, 0.25)
+                try await expectService(chain, 0.5)
             }
         }
 
@@ -118,11 +118,11 @@ extension SystemTests {
                     if number.isMultiple(of: 2) { line.send([0xff, 0, 0, 0]) }
                     lines.append(line)
                 }
-                try await expectService(chain, 0.125)
+                try await expectService(chain, 0.5)
                 // A store that comes anew gets in too.
                 _ = try await chain[Chain.call].running().stop()
                 try chain[Chain.call].start()
-                try await expectService(chain, 0.0625)
+                try await expectService(chain, 0.625)
             }
         }
 

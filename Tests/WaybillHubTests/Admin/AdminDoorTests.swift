@@ -75,8 +75,9 @@ import WaybillSessions
         var limits = AdminLimits()
         limits.requestBytesMax = 1000
         try await GuardedServer.with(limits) { server in
-            let body = #"{"jobs": ["\#(String(repeating: "x", count: 2000))"]}"#
-            #expect(try await server.socket("POST", "/v1/publish", body).status == 413)
+            let jobs = String(repeating: "x", count: 2000)
+            let answer = try await server.socket("POST", "/v1/publish", "{\"jobs\": [\"\(jobs)\"]}")
+            #expect(answer.status == 413)
             #expect(await server.backend.published.isEmpty)
         }
     }
