@@ -109,7 +109,9 @@ final class AgentTurn {
                 isKeyUnknown
                 ? "the hub refused this store's key: it is unknown or retired there; enrol again with a new code"
                 : "the handshake with the hub failed: its key is none that this store knows, or the line broke"
-            if connection.problem != reason { parts.logger.error("\(reason)") }
+            // A hub that has announced new keys has most likely taken them: they are tried next.
+            let isExpected = !isKeyUnknown && keyring?.disk.nextHub != nil
+            if connection.problem != reason { parts.logger.log(level: isExpected ? .info : .error, "\(reason)") }
             connection.problem = reason
             connection.isConnected = false
             handle(.handshakeFailed(isKeyUnknown: isKeyUnknown))
