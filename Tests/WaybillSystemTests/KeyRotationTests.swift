@@ -175,7 +175,9 @@ extension SystemTests {
                 try await eventually("it says what is wrong", within: 20) {
                     try straggler.running().err.contains("the handshake with the hub failed")
                 }
-                #expect(try await hub.keys().hub.silentStores == [Chain.shop])
+                try await eventually("the other one is back", within: 20) {
+                    try await hub.keys().hub.silentStores == [Chain.shop]
+                }
                 #expect(try await straggler.running().stop() == .status(0))
                 let code = try await hub.code(for: Chain.shop)
                 let again = try await hub.world.run("waybill-agent", ["enrol", code, straggler.home])
@@ -193,7 +195,8 @@ extension SystemTests {
         @Test func aCopyOfAStoreIsNoticedAlsoWhileItsOldKeyIsGood() async throws {
             try await Chain.with([Chain.shop], publish: false) { chain in
                 let (hub, agent) = (chain.hub, chain[Chain.shop])
-                #expect(try await agent.running().stop() == .status(0))
+                // It has just been started, and may end by the signal itself.
+                _ = try await agent.running().stop()
                 let copy = hub.world.folder + "/copy"
                 try FileManager.default.copyItem(atPath: agent.home, toPath: copy)
                 try agent.start()
