@@ -275,7 +275,7 @@ final class Storm {
         case .raiseIncarnation(let counter):
             stores[number].database.begin(above: counter, random: chance.next())
             return .stored(stores[number].database.state)
-        case .recordCancel, .reconnect, .stopApplying, .discard, .log: break
+        case .recordCancel, .reconnect, .stopApplying, .discard, .examine, .quarantine, .keys, .log: break
         }
         return nil
     }
