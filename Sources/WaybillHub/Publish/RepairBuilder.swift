@@ -32,17 +32,17 @@ extension SessionBuilder {
             session: session.id, store: record.store, job: job.id, version: session.version, package: sealed.package,
             tryCount: job.tryCount)
         let (logger, text) = (logger, "session \(session.id): \(session.message), \(session.rows) rows")
-        wire.post(.offer(session, [sealed], [delivery]) { logger.info("\(text)") })
+        post(.offer(session, [sealed], [delivery]) { logger.info("\(text)") })
         return true
     }
 
     private func sealRepair(
         _ record: VerificationRecord, _ target: AuditTarget, base: Watermark, session: SessionRecord
     ) throws -> SealedRecord? {
-        let raw = home.packages + "/\(session.id)-\(UInt64.random(in: .min ... .max)).raw"
+        let raw = home.packages + "/\(session.id)-\(random()).raw"
         defer { unlink(raw) }
         let ranges = try StoredRanges.decode(record.ranges)
-        let filled = try rows.fillRanges(ranges, target, path: raw, uniqueness: Int32.random(in: 1 ... .max)) {
+        let filled = try rows.fillRanges(ranges, target, path: raw, uniqueness: Int32(random() >> 33) | 1) {
             shape, schema, db in try PackageTables.create(shape, schema: schema, in: db)
         }
         guard let filled else { return nil }
