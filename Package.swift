@@ -169,6 +169,13 @@ let package = Package(
                 "WaybillFaultDisk", "WaybillApply", "WaybillPackage", "WaybillWire", "WaybillSessions", "WaybillPlan",
                 "WaybillJobs", "WaybillCapture", "WaybillDatabase", "WaybillModel", grdb,
             ]),
+        // Thousands of schedules of trouble, and planted bugs that they have to find.
+        tests(
+            "WaybillSimulationTests",
+            [
+                "WaybillSimulation", "WaybillHub", "WaybillJobs", "WaybillSessions", "WaybillFaultDisk", "WaybillDatabase",
+                "WaybillModel", "WaybillWire", logging, grdb,
+            ]),
         // Both halves of the protocol in one process, over a network of our own.
         tests(
             "WaybillConversationTests",

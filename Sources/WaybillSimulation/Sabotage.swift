@@ -28,8 +28,6 @@ public enum Sabotage: String, CaseIterable, Sendable {
     case cancelWithoutStore = "cancel-without-store"
     /// The random part of a session's name is always the same.
     case sessionNamesRepeat = "session-names-repeat"
-    /// A restored hub begins no new epoch.
-    case versionsRepeat = "versions-repeat"
     /// A rerun keeps the number of the run.
     case rerunKeepsRun = "rerun-keeps-run"
     /// The tables of a session become visible one after the other.
@@ -50,8 +48,6 @@ public enum Sabotage: String, CaseIterable, Sendable {
     case formerKeysObeyed = "former-keys-obeyed"
     /// Keys that a delta removes are left where they are.
     case removalsIgnored = "removals-ignored"
-    /// A repeated report counts as another failure.
-    case duplicatesCount = "duplicates-count"
     /// A grant goes out before it is written down, and is not written down.
     case grantUnwritten = "grant-unwritten"
     /// The promise never to apply a session is not kept.
@@ -62,4 +58,27 @@ public enum Sabotage: String, CaseIterable, Sendable {
     case halfCommitted = "half-committed"
     /// Two machines with one identity are both obeyed.
     case twinsObeyed = "twins-obeyed"
+}
+
+extension Sabotage {
+    /// The troubles in which the bug does harm: with nothing else, it is found within few schedules.
+    var focus: Set<Trouble>? {
+        switch self {
+        case .outboxClearedEarly: [.lost, .canceled, .agentKilled, .fullPublish]
+        case .acknowledgedEarly: [.lost, .canceled, .fullPublish]
+        case .cancelWithoutStore, .promiseForgotten: [.canceled, .lost, .delayed, .fullPublish]
+        case .grantUnwritten: [.canceled, .delayed, .fullPublish]
+        case .rerunKeepsRun: [.rerun, .canceled]
+        case .incarnationStays: [.storeRestored, .machineRestored, .agentKilled]
+        case .noDataForMoved: [.storeMoved]
+        case .catchUpForgotten: [.storeRestored]
+        case .approvalIgnored: [.held]
+        case .formerKeysObeyed: [.machineReplaced, .fullPublish]
+        case .twinsObeyed: [.twins, .fullPublish]
+        case .wrongBase: [.storeRestored, .delayed, .repeated, .twins, .canceled]
+        case .supersededApplied: [.delayed, .halfOpen]
+        case .appliedAgain: [.rerun, .repeated, .agentKilled]
+        default: nil
+        }
+    }
 }

@@ -24,16 +24,6 @@ extension Sabotage {
                     WHERE session_id = ? AND store_id = ? AND run = ? AND status = 'Applied'
                     """, [report.attempt, report.session.rawValue, letter.store.rawValue, report.run], letter.store)
             }
-        case (.duplicatesCount, .reports(let reports)):
-            for report in reports where report.outcome == .downloadFailed || report.outcome == .applyFailed {
-                execute(
-                    hub,
-                    """
-                    UPDATE delivery SET told_failures = '1 2 3', status = 'Suspended', told_outcome = 'downloadFailed'
-                    WHERE session_id = ? AND store_id = ? AND status IN ('DownloadFailed', 'ApplyFailed', 'Requested')
-                        AND try_count > 0
-                    """, [report.session.rawValue, letter.store.rawValue], letter.store)
-            }
         case (.twinsObeyed, _):
             // Whoever speaks is taken for the newest life.
             execute(
@@ -95,19 +85,6 @@ extension Sabotage {
             for session in waiting ?? [] { hub.approve(session) { _ in } }
         default: break
         }
-    }
-
-    /// The hub was restored and has not started yet.
-    func afterRestore(_ world: World) {
-        guard self == .versionsRepeat, let queue = try? DatabaseQueue(path: world.hubHome.hqDatabase) else { return }
-        // What tells that this is another history is carried over.
-        guard let rows = try? DatabaseQueue(path: world.hubHome.rowsDatabase) else { return }
-        let token = try? queue.read { try String.fetchOne($0, sql: "SELECT value FROM _waybill_meta") }
-        try? rows.write { db in
-            try db.execute(sql: "UPDATE meta SET value = ? WHERE name = 'lineage'", arguments: [token ?? nil])
-        }
-        try? queue.close()
-        try? rows.close()
     }
 
     private func execute(_ hub: SteppedHub, _ sql: String, _ arguments: StatementArguments, _ store: StoreID) {

@@ -11,7 +11,7 @@ import WaybillWire
 /// What planted bugs do at stores.
 extension Sabotage {
     func beforeWork(_ world: World, _ machine: Machine, _ agent: SteppedAgent, _ piece: SteppedAgent.WorkPiece?) {
-        guard case .apply(let manifest, let run)? = piece else { return }
+        guard case .apply(let manifest, _)? = piece else { return }
         let raw = agent.rawPath(manifest.id)
         switch self {
         case .watermarkApart:
@@ -35,12 +35,6 @@ extension Sabotage {
                         """)
             }
         case .contentUnchecked, .removalsIgnored: alter(raw, manifest)
-        case .promiseForgotten:
-            try? agent.ledger.meddle { db in
-                try db.execute(
-                    sql: "DELETE FROM _waybill_outcome WHERE session = ? AND run = ? AND outcome = 'canceled'",
-                    arguments: [manifest.session.rawValue, run])
-            }
         case .halfCommitted:
             guard manifest.kind == .delta, world.chance.happens(0.3) else { return }
             let removed = manifest.tables.first { $0.removed > 0 }?.shape
@@ -116,6 +110,7 @@ extension Sabotage {
 
     /// What the agent hears instead.
     func agentHears(_ world: World, _ machine: Machine, _ frame: [UInt8]) -> [UInt8] {
+        if self == .promiseForgotten { return withoutCancels(frame, machine) }
         guard self == .wrongBase || self == .supersededApplied, let agent = machine.agent,
             case .grant(let grant)? = try? HubLetter(decoding: frame),
             var manifest = try? world.signingKey.verifyingKey.openManifest(grant.manifest, signature: grant.signature),
@@ -131,5 +126,37 @@ extension Sabotage {
         changed.manifest = bytes
         changed.signature = signature
         return (try? HubLetter.grant(changed).encoded()) ?? frame
+    }
+}
+
+extension Sabotage {
+    /// Cancels are answered with a promise at once, and then forgotten.
+    private func withoutCancels(_ frame: [UInt8], _ machine: Machine) -> [UInt8] {
+        guard let agent = machine.agent, let letter = try? HubLetter(decoding: frame) else { return frame }
+        var orders: [HubLetter.CancelOrder] = []
+        var rest = HubLetter.acknowledgement([])
+        switch letter {
+        case .cancel(let order): orders = [order]
+        case .welcome(var welcome):
+            orders = welcome.cancels
+            welcome.cancels = []
+            rest = .welcome(welcome)
+        default: return frame
+        }
+        for order in orders {
+            try? agent.ledger.meddle { db in
+                try db.execute(
+                    sql: "DELETE FROM _waybill_outcome WHERE session = ? AND run = ? AND outcome = 'canceled'",
+                    arguments: [order.session.rawValue, order.run])
+            }
+            _ = try? agent.ledger.cancel(
+                session: order.session, job: order.job, run: order.run, at: Timestamp(milliseconds: World.start))
+            try? agent.ledger.meddle { db in
+                try db.execute(
+                    sql: "DELETE FROM _waybill_outcome WHERE session = ? AND run = ? AND outcome = 'canceled'",
+                    arguments: [order.session.rawValue, order.run])
+            }
+        }
+        return orders.isEmpty ? frame : (try? rest.encoded()) ?? frame
     }
 }

@@ -8,19 +8,22 @@ public struct Schedule: Sendable {
     public var steps: Int?
     /// Stores at most.
     public var stores: Int?
+    /// Nothing but these, and in full; nil for the mixture of the seed.
+    public var focus: Set<Trouble>?
     public var sabotage: Sabotage?
     /// Whether what happens is written down line by line.
     public var keepsTrace: Bool
 
     public init(
         seed: UInt64, without: Set<Trouble> = [], steps: Int? = nil, stores: Int? = nil, sabotage: Sabotage? = nil,
-        keepsTrace: Bool = false
+        focus: Set<Trouble>? = nil, keepsTrace: Bool = false
     ) {
         self.seed = seed
         self.without = without
         self.steps = steps
         self.stores = stores
         self.sabotage = sabotage
+        self.focus = focus ?? sabotage?.focus
         self.keepsTrace = keepsTrace
     }
 

@@ -39,6 +39,7 @@ extension AgentLetter {
         case .request(let session, let run, let attempt): "request \(session) \(run) \(attempt)"
         case .chunkRequest(_, let index): "chunk? \(index)"
         case .reports(let reports): reports.map { "\($0.outcome.rawValue) \($0.session)" }.joined(separator: ", ")
+        default: "something else"
         }
     }
 }
@@ -56,6 +57,7 @@ extension HubLetter {
         case .cancel(let order): "cancel \(order.session) \(order.run)"
         case .refused(let reason): "refused \(reason)"
         case .regressed(let counter): "regressed \(counter)"
+        default: "something else"
         }
     }
 }

@@ -45,7 +45,11 @@ public enum Trouble: String, CaseIterable, Sendable {
 struct Mixture: Sendable {
     private var strengths: [Trouble: Double] = [:]
 
-    init(seed: UInt64, without: Set<Trouble>) {
+    init(seed: UInt64, without: Set<Trouble>, focus: Set<Trouble>?) {
+        if let focus {
+            for trouble in focus.subtracting(without) { strengths[trouble] = 1 }
+            return
+        }
         var chance = Chance(seed: seed, stream: "mixture")
         // Some seeds have little of everything, some much of little: both find what the other does not.
         let density = [0.15, 0.35, 0.6, 0.85][chance.number(0...3)]

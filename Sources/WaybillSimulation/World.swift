@@ -123,7 +123,7 @@ final class World: @unchecked Sendable {
 
     init(_ schedule: Schedule) throws {
         self.schedule = schedule
-        mixture = Mixture(seed: schedule.seed, without: schedule.without)
+        mixture = Mixture(seed: schedule.seed, without: schedule.without, focus: schedule.focus)
         chance = Chance(seed: schedule.seed, stream: "world")
         productChance = Chance(seed: schedule.seed, stream: "product")
         sabotage = schedule.sabotage

@@ -91,7 +91,10 @@ extension World {
         running = .hub
         hub.step()
         running = nil
-        if !isHubDying { sabotage?.afterTurn(self, hub) }
+        if let sabotage, !isHubDying {
+            sabotage.afterTurn(self, hub)
+            inspectHub()
+        }
         afterHub()
     }
 

@@ -224,7 +224,6 @@ extension World {
         checker.statuses = [:]
         checker.reached = [:]
         checker.ambiguous.formUnion(backup.sessions)
-        sabotage?.afterRestore(self)
     }
 
     private func backUpHub() {
