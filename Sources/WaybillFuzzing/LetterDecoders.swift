@@ -16,6 +16,14 @@ extension FuzzedDecoder {
         case .reports(let reports):
             try expect(reports.count + letter.strangeReports.count <= Limits.reportsMax, "too many reports")
             for report in reports { try expectPlain(report.message) }
+        case .digests(let digests):
+            try expect(digests.tables.count <= Limits.tablesMax, "too many tables")
+            try expect(digests.tables.reduce(0) { $0 + $1.ranges.count } <= ProofLimits.rangesMax, "too many ranges")
+            for table in digests.tables { try expectPlain(table.fault ?? "") }
+        case .quarantine(let report):
+            try expect(report.entries.count <= QuarantineLimits.entriesMax, "too many entries")
+            for entry in report.entries { try expectPlain(entry.key + entry.detail) }
+        case .keys(let notice): try expect(notice.newKey.map { $0.count == 32 } ?? true, "a key of another length")
         }
         try expectPlain(letter.store.rawValue)
         // What is not understood is acknowledged, and not kept.
@@ -38,7 +46,11 @@ extension FuzzedDecoder {
         case .chunk(_, _, let data): try expect(data.count <= Limits.chunkBytesMax, "a chunk that is too long")
         case .acknowledgement(let names): try expect(names.count <= Limits.reportsMax, "too many acknowledgements")
         case .notGranted(_, _, let reason), .noChunk(_, _, let reason), .refused(let reason): try expectPlain(reason)
-        case .cancel, .regressed: break
+        case .examine(let examine):
+            try expect(examine.tables.count <= Limits.tablesMax, "too many tables")
+            try expect(examine.tables.reduce(0) { $0 + $1.ranges.count } <= ProofLimits.rangesMax, "too many ranges")
+        case .keyAnswer(let answer): try expectPlain(answer.reason)
+        case .cancel, .regressed, .quarantineOrder: break
         }
         let again = try decoded { try HubLetter(decoding: letter.encoded()) }
         try expect(again == letter, "decode(encode(x)) is not x")

@@ -28,12 +28,41 @@ enum Samples {
         }
         let bodies: [AgentLetter.Body] = [
             .hello(hello), .request(session: session, run: 1, attempt: 1), .chunkRequest(package: hash, index: 3),
-            .reports(reports),
+            .reports(reports), .digests(digests), .quarantine(quarantine),
+            .keys(KeyNotice(newKey: hash.bytes)), .keys(KeyNotice(knows: hubKeys)),
         ]
         return all(
             bodies.map { body in
                 { try AgentLetter(store: store, incarnation: incarnation, body: body).encoded() }
             })
+    }
+
+    private static let hubKeys = HubKeys(curve: [UInt8](0..<32), signing: [UInt8](32..<64))
+    private static let key: [KeyValue] = [.text(Array("P1".utf8)), .integer(-7), .real(0.5), .blob([0, 255])]
+
+    private static var digests: AgentLetter.Digests {
+        AgentLetter.Digests(
+            id: 3, step: 2, job: job, watermark: mark,
+            tables: [
+                .init(
+                    name: "price",
+                    ranges: [
+                        .init(
+                            digest: TableDigest(),
+                            rows: [.init(key: key, sha256: hash.bytes, values: [nil, .text([0x61])])], next: key)
+                    ]), .init(name: "product", fault: "table product is not there"),
+            ])
+    }
+
+    private static var quarantine: QuarantineReport {
+        QuarantineReport(
+            revision: 9, total: 2,
+            entries: [
+                QuarantineEntry(
+                    job: job, table: "price", key: "P1,-7", kind: .refused, detail: "UNIQUE constraint failed",
+                    hasOlderRow: true, session: session, version: mark.version, since: Timestamp(milliseconds: 1),
+                    attempts: 2)
+            ], ordersDone: ["0123456789abcdef"])
     }
 
     static var hubLetters: [[UInt8]] {
@@ -53,6 +82,16 @@ enum Samples {
             .noChunk(package: hash, index: 1, reason: "ask for the session first"),
             .acknowledgement([ReportName(incarnation: incarnation, id: 4)]),
             .cancel(.init(session: session, job: job, run: 1)), .refused(reason: "not you"), .regressed(counter: 8),
+            .examine(
+                .init(
+                    id: 3, step: 2, job: job,
+                    tables: [
+                        .init(name: "price", ranges: [KeyRange(lower: key, upper: nil)], rows: true, values: true)
+                    ])),
+            .quarantineOrder(nil),
+            .quarantineOrder(
+                QuarantineOrder(id: "0123456789abcdef", action: .retry, job: job, table: "price", key: "P1")),
+            .keyAnswer(KeyAnswer(newKey: hash.bytes, isAccepted: false, reason: "not now")),
         ]
         return all(letters.map { letter in { try letter.encoded() } })
     }
@@ -85,6 +124,17 @@ enum Samples {
             {
                 try manifest(.full, [PackageTable(shape: price, rows: 1, removed: 0, keepsRows: true)], chunks: 40)
                     .encoded()
+            },
+            {
+                try manifest(
+                    .delta,
+                    [
+                        PackageTable(
+                            shape: product, rows: 1, removed: 0,
+                            ranges: [KeyRange(lower: [.text([0x41])], upper: [.text([0x42])])],
+                            references: ["name": "price"])
+                    ], chunks: 1
+                ).encoded()
             },
         ])
     }

@@ -105,7 +105,8 @@ extension World {
     func inspectHub() {
         guard let hub, !isHubDying else { return }
         let rows = try? hub.operations.read {
-            try Row.fetchAll($0, sql: "SELECT session_id, store_id, run, status FROM delivery ORDER BY session, store_id")
+            try Row.fetchAll(
+                $0, sql: "SELECT session_id, store_id, run, status FROM delivery ORDER BY session, store_id")
         }
         for row in rows ?? [] {
             guard let session = SessionID(row["session_id"]), let store = StoreID(row["store_id"]) else { continue }

@@ -60,7 +60,8 @@ extension Sabotage {
         case .grantUnwritten:
             everyDesk(
                 world, hub,
-                "UPDATE delivery SET is_granted = 0, told_outcome = NULL, status = 'Available' WHERE status = 'Requested'")
+                "UPDATE delivery SET is_granted = 0, told_outcome = NULL, status = 'Available' WHERE status = 'Requested'"
+            )
         case .noDataForMoved where world.injected[Trouble.storeMoved.rawValue] != nil:
             everyDesk(
                 world, hub,
@@ -71,7 +72,8 @@ extension Sabotage {
         case .supersededApplied:
             everyDesk(
                 world, hub,
-                "UPDATE delivery SET superseded_by = NULL, status = 'Available', is_open = 1 WHERE status = 'Superseded'")
+                "UPDATE delivery SET superseded_by = NULL, status = 'Available', is_open = 1 WHERE status = 'Superseded'"
+            )
         case .catchUpForgotten:
             let begun = try? hub.operations.read { try SessionRecord.unfinished(in: $0) }
             for var session in begun ?? [] where !world.checker.published.contains(session.id) {

@@ -11,7 +11,6 @@ import WaybillModel
 import WaybillSessions
 import WaybillWire
 
-
 /// One headquarters, its stores and the lines between them, in one thread with a clock of its own.
 ///
 /// What runs in it is the product: the hub's turns, desks and publisher, the agents' cores, workers and appliers, over

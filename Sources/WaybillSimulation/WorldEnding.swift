@@ -79,7 +79,8 @@ extension World {
         }
         let active = Set(records.filter { $0.state == .active }.map(\.id))
         for row in try Row.fetchAll(
-            db, sql: "SELECT session_id, store_id, status, package, message FROM delivery WHERE is_open ORDER BY session")
+            db,
+            sql: "SELECT session_id, store_id, status, package, message FROM delivery WHERE is_open ORDER BY session")
         {
             guard let store = StoreID(row["store_id"]), active.contains(store) else { continue }
             let (status, package): (String, String?) = (row["status"], row["package"])

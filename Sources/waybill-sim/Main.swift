@@ -98,7 +98,8 @@ struct WaybillSim: ParsableCommand {
             if found == nil { missed += 1 }
             let name = sabotage.rawValue.padding(toLength: 26, withPad: " ", startingAt: 0)
             print(
-                "\(name)\(found.map { "seed \($0.schedule.seed): \($0.violation ?? "")" } ?? "NOT FOUND in \(schedules)")")
+                "\(name)\(found.map { "seed \($0.schedule.seed): \($0.violation ?? "")" } ?? "NOT FOUND in \(schedules)")"
+            )
         }
         if missed > 0 { throw ExitCode(1) }
     }

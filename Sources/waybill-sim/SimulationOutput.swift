@@ -40,9 +40,10 @@ struct SimulationOutput: Encodable {
 
     init(_ verdict: Verdict) {
         schedules = 1
-        violations = verdict.violation.map {
-            [Violation(seed: verdict.schedule.seed, sentence: $0, replay: verdict.schedule.replayCommand)]
-        } ?? []
+        violations =
+            verdict.violation.map {
+                [Violation(seed: verdict.schedule.seed, sentence: $0, replay: verdict.schedule.replayCommand)]
+            } ?? []
         injected = verdict.injected
         marks = verdict.marks
         applied = verdict.applied

@@ -1,6 +1,6 @@
 import Testing
 import WaybillModel
-import WaybillSessions
+@testable import WaybillSessions
 import WaybillWire
 
 @testable import WaybillHub
