@@ -173,8 +173,8 @@ let package = Package(
         tests(
             "WaybillSimulationTests",
             [
-                "WaybillSimulation", "WaybillHub", "WaybillJobs", "WaybillSessions", "WaybillFaultDisk", "WaybillDatabase",
-                "WaybillModel", "WaybillWire", logging, grdb,
+                "WaybillSimulation", "WaybillHub", "WaybillCapture", "WaybillJobs", "WaybillSessions", "WaybillFaultDisk",
+                "WaybillDatabase", "WaybillModel", "WaybillWire", logging, grdb,
             ]),
         // Both halves of the protocol in one process, over a network of our own.
         tests(

@@ -8,7 +8,10 @@ import WaybillSessions
 extension World {
     func meddle() {
         guard isRough else { return }
-        guard stepsLeft > 0 else { return heal() }
+        guard stepsLeft > 0 else {
+            lastBlow()
+            return heal()
+        }
         stepsLeft -= 1
         agenda.add(.meddle, at: now + chance.milliseconds(50...3000))
         // The routine goes on whatever else happens.
@@ -26,6 +29,13 @@ extension World {
         .hubDatabaseRestored, .rowsLost, .storeRestored, .machineRestored, .machineReplaced, .twins, .storeMoved,
         .storeRetired, .fullPublish, .storePublish, .canceled, .canceled, .rerun, .rerun, .retried, .held, .held,
     ]
+
+    /// After it nobody publishes anything before all must have come to rest.
+    private func lastBlow() {
+        for machine in machines where machine.isPresent && chance.happens(0.5) {
+            if chance.happens(mixture.strength(.storeRestored)) { restore(machine, withFiles: false) }
+        }
+    }
 
     private func edit() {
         do { try hq.write { $0.edit(&chance) } } catch { note("edit failed: \(error)") }
