@@ -45,6 +45,8 @@ enum BackupLayout {
     static let databases = ["hub.db", "rows.db", "hq.db"]
     /// Without these there is no hub.
     static let required = ["hub.db", "hq.db", configuration, description]
+    /// Names and hashes of administrators' tokens, where there are any.
+    static let tokens = "admin-tokens"
     /// Folders that go in with all plain files below them.
     static let folders = ["keys", "jobs", "mappings"]
 
@@ -57,7 +59,7 @@ enum BackupLayout {
 
     /// Whether a member of this name belongs into a hub's home; nothing else is ever written there.
     static func isKnown(_ name: String) -> Bool {
-        if databases.contains(name) || [description, configuration].contains(name) { return true }
+        if databases.contains(name) || [description, configuration, tokens].contains(name) { return true }
         let parts = name.split(separator: "/", omittingEmptySubsequences: false)
         return parts.count > 1 && folders.contains(String(parts[0]))
             && parts.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." && !$0.contains("\u{0}") }

@@ -96,6 +96,9 @@ public struct BackupWriter {
             return description
         }
         try archive.add(BackupLayout.configuration, file: home.configuration)
+        if FileManager.default.fileExists(atPath: home.adminTokens) {
+            try archive.add(BackupLayout.tokens, file: home.adminTokens)
+        }
         for folder in BackupLayout.folders {
             for name in try plainFiles(below: folder) { try archive.add(name, file: home.path + "/" + name) }
         }

@@ -17,6 +17,7 @@ import WaybillModel
         try folder.write("jobs/own.yaml", "a job")
         try folder.write("jobs/deep/er/other.yaml", "another")
         try folder.write("mappings/erp.yaml", "a mapping")
+        try folder.write("admin-tokens", "a token's hash")
         try folder.write("packages/0.zst", "a package")
         try folder.sql(
             "hq.db", "INSERT INTO price_group (price_group_id, name, priority) VALUES ('G1', 'a\u{1F600}b', 1)")
@@ -26,7 +27,10 @@ import WaybillModel
         #expect(report.description.newestSession == 0)
         let restored = try folder.restore()
         #expect(restored.former == nil)
-        for name in ["jobs/own.yaml", "jobs/deep/er/other.yaml", "mappings/erp.yaml", "hub.yaml", "keys/hub.curve"] {
+        for name in [
+            "jobs/own.yaml", "jobs/deep/er/other.yaml", "mappings/erp.yaml", "hub.yaml", "keys/hub.curve",
+            "admin-tokens",
+        ] {
             #expect(folder.content("restored/" + name) == folder.content("home/" + name), "\(name)")
         }
         #expect(folder.content("restored/packages/0.zst") == nil)
