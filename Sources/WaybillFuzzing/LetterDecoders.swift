@@ -12,7 +12,7 @@ extension FuzzedDecoder {
             try expect(
                 hello.watermarks.count <= 1024 && hello.agentVersion.unicodeScalars.count <= 256, "hello's bounds")
             try expectPlain(hello.agentVersion)
-        case .request, .chunkRequest, .digests, .quarantine, .keys: break
+        case .request, .chunkRequest: break
         case .reports(let reports):
             try expect(reports.count + letter.strangeReports.count <= Limits.reportsMax, "too many reports")
             for report in reports { try expectPlain(report.message) }
