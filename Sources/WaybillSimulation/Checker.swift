@@ -47,6 +47,8 @@ struct Checker {
     /// Sessions that nobody has approved yet.
     var approved: Set<SessionID> = []
     var appliedCount = 0
+    /// Reports of which the hub has said that it has them.
+    var acknowledged: Set<ReportName> = []
 
     mutating func violate(_ sentence: String) { if violation == nil { violation = sentence } }
 
@@ -106,7 +108,8 @@ extension World {
         guard let hub, !isHubDying else { return }
         let rows = try? hub.operations.read {
             try Row.fetchAll(
-                $0, sql: "SELECT session_id, store_id, run, status FROM delivery ORDER BY session, store_id")
+                $0, sql: "SELECT session_id, store_id, run, status, is_granted FROM delivery ORDER BY session, store_id"
+            )
         }
         for row in rows ?? [] {
             guard let session = SessionID(row["session_id"]), let store = StoreID(row["store_id"]) else { continue }
@@ -116,6 +119,7 @@ extension World {
                 checker.violate(
                     "run \(call.run) of session \(session) at store \(store) went from \(before) to \(status)")
             }
+            if status == "Canceled", row["is_granted"], checker.statuses[call] != status { inspectPromise(call) }
             checker.statuses[call] = status
             if status == "Applied", !checker.applied.contains(where: { $0.store == store && $0.session == session }) {
                 checker.violate("session \(session) is shown as applied at store \(store), where it never was")

@@ -31,6 +31,10 @@ final class Machine: @unchecked Sendable {
     var isStepDue = false
     var isWorkDue = false
     var isConnecting = false
+    /// All that it has reported since it began, or was last restored.
+    var reported: [ReportName: StoreReport] = [:]
+    /// Since its outbox was looked at.
+    var hasReported = false
     // Copies: of the database, and of the incoming files with it.
     var copies: [(database: DiskImage, files: [String: Data])] = []
 

@@ -61,23 +61,25 @@ public enum Sabotage: String, CaseIterable, Sendable {
 }
 
 extension Sabotage {
-    /// The troubles in which the bug does harm: with nothing else, it is found within few schedules.
-    var focus: Set<Trouble>? {
+    /// The troubles in which the bug does harm, and how strong they are: with nothing else, it is found within few
+    /// schedules.
+    var focus: [Trouble: Double]? {
         switch self {
-        case .outboxClearedEarly: [.lost, .canceled, .agentKilled, .fullPublish]
-        case .acknowledgedEarly: [.lost, .canceled, .fullPublish]
-        case .cancelWithoutStore, .promiseForgotten: [.canceled, .lost, .delayed, .fullPublish]
-        case .grantUnwritten: [.canceled, .delayed, .fullPublish]
-        case .rerunKeepsRun: [.rerun, .canceled]
-        case .incarnationStays: [.storeRestored, .machineRestored, .agentKilled]
-        case .noDataForMoved: [.storeMoved]
-        case .catchUpForgotten: [.storeRestored]
-        case .approvalIgnored: [.held]
-        case .formerKeysObeyed: [.machineReplaced, .fullPublish]
-        case .twinsObeyed: [.twins, .fullPublish]
-        case .wrongBase: [.storeRestored, .delayed, .repeated, .twins, .canceled]
-        case .supersededApplied: [.delayed, .halfOpen]
-        case .appliedAgain: [.rerun, .repeated, .agentKilled]
+        case .outboxClearedEarly, .acknowledgedEarly: [.lost: 1, .canceled: 1, .agentKilled: 1, .fullPublish: 1]
+        case .cancelWithoutStore: [.canceled: 1, .delayed: 5, .fullPublish: 1]
+        case .promiseForgotten: [.canceled: 1, .lost: 1, .delayed: 3, .fullPublish: 1]
+        case .grantUnwritten: [.canceled: 1, .delayed: 2, .fullPublish: 1]
+        case .rerunKeepsRun: [.rerun: 1, .canceled: 1]
+        case .incarnationStays: [.storeRestored: 1, .machineRestored: 1, .agentKilled: 1]
+        case .noDataForMoved: [.storeMoved: 1]
+        case .catchUpForgotten: [.storeRestored: 1]
+        case .approvalIgnored: [.held: 1]
+        case .formerKeysObeyed: [.machineReplaced: 1, .fullPublish: 0.5]
+        case .twinsObeyed: [.twins: 1, .fullPublish: 1]
+        case .wrongBase: [.storeRestored: 1]
+        case .supersededApplied: [.delayed: 2, .halfOpen: 1]
+        case .appliedAgain: [.rerun: 1, .repeated: 1, .agentKilled: 1]
+        case .halfCommitted, .watermarkApart: [.lost: 0.2]
         default: nil
         }
     }

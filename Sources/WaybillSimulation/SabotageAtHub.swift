@@ -6,6 +6,18 @@ import WaybillWire
 
 /// What planted bugs do at headquarters.
 extension Sabotage {
+    /// What the hub hears instead.
+    func changed(_ world: World, _ frame: [UInt8]) -> [UInt8] {
+        // As if the hub did not look at what a store says that it has.
+        guard self == .wrongBase, world.isRough, let hub = world.hub, var letter = try? AgentLetter(decoding: frame),
+            case .hello(var hello) = letter.body,
+            let told = try? hub.operations.read({ try StoreRecord.positions(of: letter.store, in: $0) }), !told.isEmpty
+        else { return frame }
+        hello.watermarks = told
+        letter.body = .hello(hello)
+        return (try? letter.encoded()) ?? frame
+    }
+
     /// A letter is about to be heard by the hub.
     func hubHears(_ world: World, _ line: Int, _ frame: [UInt8]) {
         guard let hub = world.hub, let letter = try? AgentLetter(decoding: frame) else { return }

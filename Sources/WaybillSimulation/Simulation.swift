@@ -8,15 +8,15 @@ public struct Schedule: Sendable {
     public var steps: Int?
     /// Stores at most.
     public var stores: Int?
-    /// Nothing but these, and in full; nil for the mixture of the seed.
-    public var focus: Set<Trouble>?
+    /// Nothing but these, as strongly as this; nil for the mixture of the seed.
+    public var focus: [Trouble: Double]?
     public var sabotage: Sabotage?
     /// Whether what happens is written down line by line.
     public var keepsTrace: Bool
 
     public init(
         seed: UInt64, without: Set<Trouble> = [], steps: Int? = nil, stores: Int? = nil, sabotage: Sabotage? = nil,
-        focus: Set<Trouble>? = nil, keepsTrace: Bool = false
+        focus: [Trouble: Double]? = nil, keepsTrace: Bool = false
     ) {
         self.seed = seed
         self.without = without

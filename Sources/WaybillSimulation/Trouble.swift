@@ -45,9 +45,9 @@ public enum Trouble: String, CaseIterable, Sendable {
 struct Mixture: Sendable {
     private var strengths: [Trouble: Double] = [:]
 
-    init(seed: UInt64, without: Set<Trouble>, focus: Set<Trouble>?) {
+    init(seed: UInt64, without: Set<Trouble>, focus: [Trouble: Double]?) {
         if let focus {
-            for trouble in focus.subtracting(without) { strengths[trouble] = 1 }
+            strengths = focus.filter { !without.contains($0.key) }
             return
         }
         var chance = Chance(seed: seed, stream: "mixture")

@@ -144,7 +144,7 @@ final class World: @unchecked Sendable {
         for path in [hubHome.hubDatabase, hubHome.rowsDatabase] { try hubDisk.claim(path) }
         try hubDisk.install(Templates.hub(), at: hubHome.hubDatabase)
         hubDisk.remove(hubHome.rowsDatabase)
-        stepsLeft = min(schedule.steps ?? .max, chance.number(8...26))
+        stepsLeft = min(schedule.steps ?? .max, chance.number(5...16))
         let lines = schedule.keepsTrace ? TraceLines() : nil
         logLines = lines
         logger = Logger(label: "simulation") { _ -> any LogHandler in

@@ -69,6 +69,7 @@ extension World: SteppedLines {
         guard !machine.disk.isDown, let line = machine.line, let frame = try? letter.encoded() else { return }
         mix(frame)
         note("  m\(machine.number) says \(letter.kindForTrace) \(frame.count) \(traceHash % 10_000)")
+        noteReports(letter, of: machine)
         sabotage?.agentSent(self, machine, letter)
         for at in fates(line, isToHub: true) { agenda.add(.toHub(line, frame), at: at) }
         // It may die right after a letter has left.
@@ -85,7 +86,7 @@ extension World: SteppedLines {
         if !line.isOpen, !chance.happens(0.5) { return }
         let key = sabotage == .formerKeysObeyed ? rightfulKey(of: line.machine.store) : line.machine.key
         sabotage?.hubHears(self, number, frame)
-        hub.hear(frame, from: World.routing(number), key: key)
+        hub.hear(sabotage?.changed(self, frame) ?? frame, from: World.routing(number), key: key)
         wakeHub()
     }
 
@@ -96,6 +97,7 @@ extension World: SteppedLines {
         let number = World.line(routing)
         guard let line = lines[number], line.isOpen else { return chance.happens(0.5) }
         mix(frame)
+        inspect(frame, to: line.machine)
         if schedule.keepsTrace, let letter = try? HubLetter(decoding: frame) {
             note("  hub says to m\(line.machine.number) \(letter.kindForTrace) \(frame.count) \(traceHash % 10_000)")
         }

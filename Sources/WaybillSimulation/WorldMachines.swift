@@ -89,6 +89,7 @@ extension World {
         running = .machine(machine)
         agent.step()
         running = nil
+        inspectOutbox(of: machine)
         after(machine)
     }
 

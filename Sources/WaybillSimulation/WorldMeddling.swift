@@ -17,9 +17,14 @@ extension World {
         // The routine goes on whatever else happens.
         if chance.happens(0.55) { edit() }
         if chance.happens(0.45), let job = chance.pick(LittleChain.jobs) { publish(job) }
-        guard let trouble = chance.pick(World.meddlings), chance.happens(mixture.strength(trouble)) else { return }
+        guard let trouble = chance.pick(possible), chance.happens(mixture.strength(trouble)) else { return }
         mix(30, trouble.rawValue.utf8.count)
         begin(trouble)
+    }
+
+    /// A schedule that looks for something in particular does not wait for the rest.
+    private var possible: [Trouble] {
+        schedule.focus == nil ? World.meddlings : World.meddlings.filter { mixture.strength($0) > 0 }
     }
 
     /// Troubles that begin at a moment; all others strike on their own.
@@ -259,6 +264,7 @@ extension World {
             return
         }
         inject(withFiles ? .machineRestored : .storeRestored)
+        machine.reported = [:]
         kill(machine, .killed)
         do { try machine.disk.install(copy.database, at: machine.home.database) } catch {
             checker.violate("a store could not be restored: \(error)")
