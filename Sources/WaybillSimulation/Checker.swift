@@ -76,7 +76,8 @@ extension World {
         guard session.status != .createFailed else { return }
         let derived = Checker.Derived(job: session.job, token: session.token)
         let truth = Dictionary(
-            stores.map { ($0, hq.model.content(session.job, $0)) }, uniquingKeysWith: { first, _ in first })
+            (1...World.storesMax).compactMap(World.storeID).map { ($0, hq.model.content(session.job, $0)) },
+            uniquingKeysWith: { first, _ in first })
         checker.derivations[session.id] = derived
         if let known = checker.truths[derived] {
             if known != truth {
@@ -177,7 +178,7 @@ extension World {
         guard injected[Trouble.canceled.rawValue] == nil, mixture.strength(.held) == 0,
             let agent = newest(store)?.agent, let marks = try? agent.ledger.read({ try World.watermarks($0) })
         else { return }
-        for job in LittleChain.jobs {
+        for job in jobIDs {
             guard let reached = checker.reached[.init(store: store, job: job)] else { continue }
             if marks[job].map({ $0.version < reached }) ?? true {
                 checker.violate(
@@ -238,7 +239,7 @@ extension World {
             (try World.watermarks(db), try World.contents(db))
         }
         guard let (watermarks, contents) = found else { return }
-        for job in LittleChain.jobs {
+        for job in jobIDs {
             guard let mark = watermarks[job] else { continue }
             guard let truth = checker.truth(mark.session, machine.store) else {
                 checker.violate(
@@ -258,8 +259,8 @@ extension World {
         var contents: StoreContent = [:]
         // Asked of SQLite: GRDB remembers what this connection saw, and another one makes the tables.
         let there = try String.fetchSet(db, sql: "SELECT name FROM sqlite_schema WHERE type = 'table'")
-        for job in LittleChain.jobs {
-            for (table, columns) in LittleChain.tables[job] ?? [] where there.contains(table) {
+        for tables in LittleChain.tables.values {
+            for (table, columns) in tables where there.contains(table) {
                 let text = columns.split(separator: ", ").map { "CAST(\($0) AS TEXT)" }.joined(separator: ", ")
                 contents[table] = try Row.fetchAll(db, sql: "SELECT \(text) FROM \(table)").map { row in
                     RowText.of(row.databaseValues.map { String.fromDatabaseValue($0) })

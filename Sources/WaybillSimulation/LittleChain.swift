@@ -26,8 +26,17 @@ struct LittleChain: Sendable {
     /// (store, scope).
     var seen: Set<[String]> = []
     var labels: [String: String] = [:]
+    /// Stores that headquarters has.
+    var stores: Set<String> = []
+    /// In some seeds headquarters has the retail tables instead of items.
+    var retail: RetailRange?
 
-    static func install(in db: Database) throws {
+    static func install(isRetail: Bool, in db: Database) throws {
+        guard !isRetail else {
+            try HQSchema.install(in: db, tables: HQCatalogue.tables.filter { RetailRange.tables.contains($0.name) })
+            try db.execute(sql: "CREATE TABLE label (label_id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID")
+            return try HQSchema.capture("label", key: ["label_id"], isNew: true, in: db)
+        }
         try HQSchema.install(in: db, tables: [])
         try db.execute(
             sql: """
@@ -48,7 +57,7 @@ struct LittleChain: Sendable {
 
     static let items = JobID("items").unsafelyUnwrapped
     static let labels = JobID("labels").unsafelyUnwrapped
-    static let jobs = [items, labels]
+    static let assortments = RetailJobs.assortments.id
 
     /// What differs from seed to seed in the definitions.
     struct Style: Sendable {
@@ -56,6 +65,7 @@ struct LittleChain: Sendable {
         var labelsAreWhole: Bool
         var limits: Bool
         var tryCount: Int
+        var isRetail: Bool
     }
 
     static func definitions(_ style: Style) -> [Job] {
@@ -72,7 +82,7 @@ struct LittleChain: Sendable {
             key: ["price", "item_id"])
         let label = TableShape(
             name: "label", columns: [ColumnShape("label_id", .text), ColumnShape("text", .text)], key: ["label_id"])
-        return [
+        let own = [
             Job(
                 id: items, title: "", inputs: ["item", "seen"],
                 prepare: [PrepareTable(name: "noted", query: "SELECT * FROM item WHERE note IS NOT NULL")],
@@ -90,19 +100,32 @@ struct LittleChain: Sendable {
                     Subjob(
                         table: label, query: "SELECT label_id, text FROM label", stores: .everyStore,
                         policy: style.labelsAreWhole ? .full : .delta)
-                ], follows: style.labelsFollow ? [items] : [], limits: none, tryCount: style.tryCount),
+                ], follows: style.labelsFollow ? [style.isRetail ? assortments : items] : [], limits: none,
+                tryCount: style.tryCount),
         ]
+        guard style.isRetail else { return own }
+        var retail = RetailJobs.assortments
+        retail.limits = none
+        retail.tryCount = style.tryCount
+        return [retail, own[1]]
     }
 
     static let tables: [JobID: [(name: String, columns: String)]] = [
         items: [("thing", "item_id, price, note"), ("mark", "price, item_id")],
         labels: [("label", "label_id, text")],
+        assortments: [
+            ("category", "category_id, parent_category_id, name"),
+            ("product", "product_id, category_id, name, sales_unit"),
+            ("assorted_product", "product_id, valid_from, valid_to"),
+        ],
     ]
 
     // MARK: truth
 
     func content(_ job: JobID, _ store: StoreID) -> StoreContent {
+        if job == LittleChain.assortments { return retail?.content(store) ?? [:] }
         guard job == LittleChain.items else {
+            guard stores.contains(store.rawValue) else { return ["label": []] }
             return ["label": labels.map { RowText.of([$0.key, $0.value]) }.sorted()]
         }
         let mine = items.filter { seen.contains([store.rawValue, $0.value.scope]) }
@@ -119,6 +142,7 @@ struct LittleChain: Sendable {
         var statements: [(String, StatementArguments)] = []
         for _ in 0..<chance.number(1...4) {
             switch chance.number(0...9) {
+            case 0..<7 where retail != nil: statements += retail?.edit(&chance) ?? []
             case 0..<6: statements += editItem(&chance)
             case 6: statements += moveItems(&chance)
             default: statements += editLabel(&chance)
@@ -169,8 +193,22 @@ struct LittleChain: Sendable {
         ]
     }
 
+    /// What is there before anybody edits.
+    mutating func begin(_ chance: inout Chance) -> [(sql: String, arguments: StatementArguments)] {
+        retail?.begin(&chance) ?? []
+    }
+
+    /// A store opens, and sees two scopes.
+    mutating func add(_ store: StoreID, _ chance: inout Chance) -> [(sql: String, arguments: StatementArguments)] {
+        stores.insert(store.rawValue)
+        if let added = retail?.add(store, &chance) { return added }
+        let row: (sql: String, arguments: StatementArguments) = ("INSERT INTO store VALUES (?)", [store.rawValue])
+        return [row] + move(store, &chance) + move(store, &chance)
+    }
+
     /// A store begins or ceases to see a scope.
     mutating func move(_ store: StoreID, _ chance: inout Chance) -> [(sql: String, arguments: StatementArguments)] {
+        if let moved = retail?.move(store, &chance) { return moved }
         let pair = [store.rawValue, LittleChain.scopes[chance.number(0...2)]]
         if seen.remove(pair) != nil {
             return [("DELETE FROM seen WHERE store_id = ? AND scope = ?", StatementArguments(pair))]

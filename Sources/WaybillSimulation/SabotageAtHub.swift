@@ -94,7 +94,7 @@ extension Sabotage {
             }
         case .approvalIgnored:
             let waiting = try? hub.operations.read { db in
-                try LittleChain.jobs.flatMap { try HeldSession.awaiting($0, in: db) }.map(\.id)
+                try world.jobIDs.flatMap { try HeldSession.awaiting($0, in: db) }.map(\.id)
             }
             for session in waiting ?? [] { hub.approve(session) { _ in } }
         default: break

@@ -26,10 +26,10 @@ enum Templates {
         return withExtendedLifetime(folder) { image }
     }
 
-    static func headquarters() throws -> DiskImage {
-        try image("hq") { path in
+    static func headquarters(isRetail: Bool) throws -> DiskImage {
+        try image(isRetail ? "retail hq" : "hq") { path in
             let queue = try OpenDatabase.queue(at: path, label: "hq")
-            try queue.write { db in try LittleChain.install(in: db) }
+            try queue.write { db in try LittleChain.install(isRetail: isRetail, in: db) }
             try queue.close()
         }
     }

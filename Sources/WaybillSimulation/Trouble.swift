@@ -30,6 +30,7 @@ public enum Trouble: String, CaseIterable, Sendable {
     case machineReplaced = "machine-replaced"
     case twins
     // What people do.
+    case storeAdded = "store-added"
     case storeMoved = "store-moved"
     case storeRetired = "store-retired"
     case fullPublish = "full-publish"

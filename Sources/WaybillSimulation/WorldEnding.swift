@@ -121,7 +121,7 @@ extension World {
             note("---- at rest; one more publication")
             phase = .final
             phaseDeadline = now + World.patience
-            for job in LittleChain.jobs { publish(job) }
+            for job in jobIDs { publish(job) }
             return
         }
         for store in stores { inspectEnd(of: store) }
@@ -136,7 +136,7 @@ extension World {
         guard let agent = newest(store)?.agent, isActive(store),
             let contents = try? agent.ledger.read({ try World.contents($0) })
         else { return }
-        for job in LittleChain.jobs {
+        for job in jobIDs {
             let truth = hq.model.content(job, store)
             for (table, _) in LittleChain.tables[job] ?? [] where contents[table] ?? [] != truth[table] {
                 checker.violate(

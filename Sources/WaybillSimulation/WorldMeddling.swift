@@ -16,7 +16,7 @@ extension World {
         agenda.add(.meddle, at: now + chance.milliseconds(50...3000))
         // The routine goes on whatever else happens.
         if chance.happens(0.55) { edit() }
-        if chance.happens(0.45), let job = chance.pick(LittleChain.jobs) { publish(job) }
+        if chance.happens(0.45), let job = chance.pick(jobIDs) { publish(job) }
         guard let trouble = chance.pick(possible), chance.happens(mixture.strength(trouble)) else { return }
         mix(30, trouble.rawValue.utf8.count)
         begin(trouble)
@@ -32,6 +32,7 @@ extension World {
         .cut, .halfOpen, .oneWay, .hubKilled, .hubPowerCut, .agentKilled, .agentPowerCut, .hubDiskFull, .agentDiskFull,
         .hubDiskFails, .agentDiskFails, .packageDamaged, .downloadDamaged, .hubClock, .agentClock, .hubRestored,
         .hubDatabaseRestored, .rowsLost, .storeRestored, .machineRestored, .machineReplaced, .twins, .storeMoved,
+        .storeAdded,
         .storeRetired, .fullPublish, .storePublish, .canceled, .canceled, .rerun, .rerun, .retried, .held, .held,
     ]
 
@@ -66,6 +67,7 @@ extension World {
         case .machineReplaced: replace(machine)
         case .twins: twin(machine)
         case .storeMoved: move(machine.store)
+        case .storeAdded: addStore()
         case .storeRetired:
             inject(trouble)
             chance.happens(0.5) ? retire(machine.store) : giveCode(newest(machine.store) ?? machine)
@@ -75,7 +77,7 @@ extension World {
 
     private func administer(_ trouble: Trouble, _ machine: Machine) {
         guard let hub else { return }
-        let job = LittleChain.jobs[chance.number(0...1)]
+        let job = jobIDs[chance.number(0...1)]
         switch trouble {
         case .fullPublish: publish(job, isFull: true, stores: chance.happens(0.5) ? [machine.store] : nil)
         case .storePublish: publish(job, stores: [machine.store])
@@ -113,7 +115,7 @@ extension World {
     func approveSomething() {
         guard let hub else { return }
         let waiting = try? hub.operations.read { db in
-            try LittleChain.jobs.flatMap { try HeldSession.awaiting($0, in: db) }.map(\.id)
+            try jobIDs.flatMap { try HeldSession.awaiting($0, in: db) }.map(\.id)
         }
         for session in waiting ?? [] {
             note("approve \(session)")
@@ -129,6 +131,21 @@ extension World {
             try hq.write { $0.move(store, &chance) }
             inject(.storeMoved)
         } catch { note("move failed: \(error)") }
+    }
+
+    /// A store opens: first headquarters has it, then its machine gets a code.
+    private func addStore() {
+        guard hub != nil, stores.count < World.storesMax, let store = World.storeID(stores.count + 1),
+            let machine = try? makeMachine(store)
+        else { return }
+        do {
+            try hq.write { $0.add(store, &chance) }
+            inject(.storeAdded)
+            stores.append(store)
+            machines.append(machine)
+            giveCode(machine)
+            start(machine)
+        } catch { note("\(store) could not be added: \(error)") }
     }
 
     // MARK: lines
