@@ -58,7 +58,10 @@ extension World {
     /// A machine has said something.
     func noteReports(_ letter: AgentLetter, of machine: Machine) {
         guard case .reports(let reports) = letter.body else { return }
-        for report in reports { machine.reported[report.name] = report }
+        // Of a failure is told even where a full disk does not take it into the outbox.
+        for report in reports where report.outcome != .applyFailed && report.outcome != .downloadFailed {
+            machine.reported[report.name] = report
+        }
         machine.hasReported = true
     }
 
