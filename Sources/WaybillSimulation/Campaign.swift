@@ -102,7 +102,7 @@ extension Schedule {
         }
         // The beginning of a schedule does not depend on its end, so steps come first and cost least afterwards.
         var low = 0
-        var high = best.steps ?? 64
+        var high = best.steps ?? World.stepsMax
         while low < high, tries < triesMax {
             var shorter = best
             shorter.steps = (low + high) / 2
@@ -113,7 +113,9 @@ extension Schedule {
                 low = (low + high) / 2 + 1
             }
         }
-        for trouble in Trouble.allCases where !best.without.contains(trouble) && tries < triesMax {
+        // What this seed does not have need not be left out.
+        let active = Mixture(seed: seed, without: without, focus: focus).active
+        for trouble in active where tries < triesMax {
             var calmer = best
             calmer.without.insert(trouble)
             if fails(calmer) { best = calmer }

@@ -119,6 +119,8 @@ final class World: @unchecked Sendable {
     }
 
     static let helloSeconds = 6
+    /// Moments of meddling in the longest schedule.
+    static let stepsMax = 16
     static let start: Int64 = 1_790_000_000_000
 
     init(_ schedule: Schedule) throws {
@@ -148,7 +150,7 @@ final class World: @unchecked Sendable {
         for path in [hubHome.hubDatabase, hubHome.rowsDatabase] { try hubDisk.claim(path) }
         try hubDisk.install(Templates.hub(), at: hubHome.hubDatabase)
         hubDisk.remove(hubHome.rowsDatabase)
-        stepsLeft = min(schedule.steps ?? .max, chance.number(5...16))
+        stepsLeft = min(schedule.steps ?? .max, chance.number(5...World.stepsMax))
         let lines = schedule.keepsTrace ? TraceLines() : nil
         logLines = lines
         logger = Logger(label: "simulation") { _ -> any LogHandler in

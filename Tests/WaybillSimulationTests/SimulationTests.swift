@@ -37,8 +37,25 @@ import WaybillSimulation
         let report = try Campaign(seeds: 1..<20, sabotage: .contentUnchecked, stopsAtFirst: true).run()
         let found = try #require(report.violations.first)
         let shrunk = found.schedule.shrunk(triesMax: 40)
-        #expect((shrunk.steps ?? 99) < 26)
-        #expect(try Simulation.run(shrunk).violation != nil)
-        #expect(shrunk.replayCommand.contains("--replay \(found.schedule.seed)"))
+        let steps = try #require(shrunk.steps)
+        #expect(steps < 16)
+        #expect(!shrunk.without.isEmpty, "some of its troubles have nothing to do with it")
+        // What is printed is all that somebody else has.
+        let replayed = try Simulation.run(
+            Schedule(
+                seed: found.schedule.seed, without: shrunk.without, steps: steps, stores: shrunk.stores,
+                sabotage: .contentUnchecked))
+        #expect(replayed.violation != nil)
+        let command = shrunk.replayCommand
+        #expect(command.hasPrefix("waybill-sim --replay \(found.schedule.seed) --without "))
+        #expect(command.contains(" --steps \(steps)") && command.hasSuffix(" --plant content-unchecked"))
+    }
+
+    @Test func aShorterScheduleHasFewerTroublesAndStores() throws {
+        let whole = try Simulation.run(Schedule(seed: 7))
+        let calm = try Simulation.run(
+            Schedule(seed: 7, without: Set(Trouble.allCases), steps: 3, stores: 2))
+        #expect(calm.violation == nil && calm.injected.isEmpty)
+        #expect(calm.events < whole.events)
     }
 }
