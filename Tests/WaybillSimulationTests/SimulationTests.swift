@@ -27,10 +27,17 @@ import WaybillSimulation
         #expect(once.events == again.events && once.virtualMilliseconds == again.virtualMilliseconds)
     }
 
-    @Test func everyTroubleReallyHappens() throws {
-        let report = try Campaign(seeds: 1..<150).run()
-        let missing = Trouble.allCases.map(\.rawValue).filter { report.injected[$0] == nil }
-        #expect(missing.isEmpty, "\(missing)")
+    @Test(arguments: Trouble.allCases)
+    func everyTroubleReallyHappens(_ trouble: Trouble) throws {
+        // By itself; slow lines leave time in which a download lies about half finished.
+        var focus = [trouble: 1.0]
+        if trouble == .downloadDamaged { focus[.delayed] = 4 }
+        for seed in UInt64(1)...20 {
+            let verdict = try Simulation.run(Schedule(seed: seed, focus: focus))
+            #expect(verdict.violation == nil, "seed \(seed) with nothing but \(trouble.rawValue)")
+            if verdict.injected[trouble.rawValue] != nil { return }
+        }
+        Issue.record("\(trouble.rawValue) does not happen")
     }
 
     @Test func aScheduleCanBeMadeShorterAndStillFails() throws {
