@@ -18,7 +18,8 @@ extension World {
     /// The hub says something to a machine.
     func inspect(_ frame: [UInt8], to machine: Machine) {
         let isAcknowledgement = frame.count > 2 && frame[2] == World.acknowledgementTag
-        let isStranger = !admitted.contains(machine.key)
+        // What came in before the newer key is answered in the same turn still.
+        let isStranger = !admitted.contains(machine.key) && shutOutAt[machine.key] != now
         guard isAcknowledgement || isStranger, let letter = try? HubLetter(decoding: frame) else { return }
         switch letter {
         case .welcome, .grant, .chunk:

@@ -43,6 +43,7 @@ final class World: @unchecked Sendable {
     var isTurnDue = false
     var isHubWorkDue = false
     var admitted: Set<String> = []
+    var shutOutAt: [String: Int64] = [:]
     var hubBackups: [HubBackup] = []
 
     // Stores and lines.

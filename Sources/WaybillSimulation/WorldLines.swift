@@ -148,7 +148,7 @@ extension World: SteppedLines {
     }
 
     func admit(key: String) { if !isHubDying { admitted.insert(key) } }
-    func shutOut(key: String) { if !isHubDying { admitted.remove(key) } }
+    func shutOut(key: String) { if !isHubDying, admitted.remove(key) != nil { shutOutAt[key] = now } }
 
     // MARK: fates
 

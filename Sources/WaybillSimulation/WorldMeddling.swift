@@ -17,9 +17,19 @@ extension World {
         // The routine goes on whatever else happens.
         if chance.happens(0.55) { edit() }
         if chance.happens(0.45), let job = chance.pick(jobIDs) { publish(job) }
+        keepCopies()
         guard let trouble = chance.pick(possible), chance.happens(mixture.strength(trouble)) else { return }
         mix(30, trouble.rawValue.utf8.count)
         begin(trouble)
+    }
+
+    /// Backups are made while all is well, where this seed may need them.
+    private func keepCopies() {
+        let hubs: [Trouble] = [.hubRestored, .hubDatabaseRestored]
+        if hubs.contains(where: { mixture.strength($0) > 0 }), chance.happens(0.25) { backUpHub() }
+        let stores: [Trouble] = [.storeRestored, .machineRestored]
+        guard stores.contains(where: { mixture.strength($0) > 0 }), chance.happens(0.3) else { return }
+        if let machine = chance.pick(machines.filter(\.isPresent)) { copy(machine) }
     }
 
     /// A schedule that looks for something in particular does not wait for the rest.
@@ -232,25 +242,23 @@ extension World {
     // MARK: histories
 
     private func restoreHub(_ trouble: Trouble) {
-        // A backup first, so that there is something to go back to.
-        guard let backup = chance.pick(hubBackups), chance.happens(0.5) else {
-            if trouble != .rowsLost { backUpHub() }
-            return
+        guard trouble != .rowsLost else {
+            inject(trouble)
+            killHub(.killed)
+            return hubDisk.remove(hubHome.rowsDatabase)
         }
+        // A backup first, so that there is something to go back to.
+        guard let backup = chance.pick(hubBackups) else { return backUpHub() }
         inject(trouble)
         killHub(.killed)
         hub = nil
         do {
-            switch trouble {
-            case .rowsLost: hubDisk.remove(hubHome.rowsDatabase)
-            case .hubDatabaseRestored: try hubDisk.install(backup.hub, at: hubHome.hubDatabase)
-            default:
-                try hubDisk.install(backup.hub, at: hubHome.hubDatabase)
+            try hubDisk.install(backup.hub, at: hubHome.hubDatabase)
+            if trouble == .hubRestored {
                 try hubDisk.install(backup.rows, at: hubHome.rowsDatabase)
                 try hq.restore(backup.hq, backup.model)
             }
         } catch { checker.violate("the hub could not be restored: \(error)") }
-        if trouble == .rowsLost { return }
         note("hub restored: \(trouble.rawValue)")
         checker.promised = []
         checker.statuses = [:]
@@ -273,13 +281,13 @@ extension World {
                 model: model, sessions: sessions ?? []))
     }
 
+    private func copy(_ machine: Machine) {
+        guard machine.copies.count < 3 else { return }
+        machine.copies.append((machine.disk.image(of: machine.home.database), machine.incomingFiles()))
+    }
+
     private func restore(_ machine: Machine, withFiles: Bool) {
-        guard let copy = chance.pick(machine.copies), chance.happens(0.6) else {
-            if machine.copies.count < 3 {
-                machine.copies.append((machine.disk.image(of: machine.home.database), machine.incomingFiles()))
-            }
-            return
-        }
+        guard let copy = chance.pick(machine.copies) else { return copy(machine) }
         inject(withFiles ? .machineRestored : .storeRestored)
         machine.reported = [:]
         kill(machine, .killed)
