@@ -11,9 +11,10 @@ extension Desk {
     }
 
     /// Whether the record as it is now is about another machine: one that has enrolled, not one that goes over to a key
-    /// which it had offered before.
+    /// which it had offered before. A machine that has enrolled anew with the key it had counts as another: `hub.db` has
+    /// forgotten what it had reached, so the desk must, too.
     func isAnotherMachine(_ record: StoreRecord) -> Bool {
-        guard record.publicKey != self.record.publicKey else { return false }
+        guard record.publicKey != self.record.publicKey else { return record.keySince != self.record.keySince }
         return !self.record.spareKeys.contains { $0.publicKey == record.publicKey }
     }
 

@@ -37,4 +37,20 @@ import WaybillWire
             #expect(desk.desk.record.incarnation.counter == 0, "enrolled anew with key \(key)")
         }
     }
+
+    /// An enrolment forgets in `hub.db` where the store stood: a desk that still knew would never write it down again.
+    @Test func whereAStoreStandsIsWrittenDownAgainAfterItHasEnrolledAnew() throws {
+        for key: UInt8 in [7, 9] {
+            var desk = try DeskAtWork()
+            let life = Incarnation(counter: 7, random: 3)
+            let positions = [Sample.prices: Sample.mark(4)]
+            _ = desk.hello(positions, as: life)
+            var record = try DeskAtWork.record(key: key)
+            record.keySince = desk.now
+            _ = desk.desk.step(.recordChanged(record), now: desk.now)
+            let effects = desk.hello(positions, as: life)
+            #expect(effects.contains(.savePositions(positions)), "enrolled anew with key \(key)")
+            #expect(!effects.contains(.catchUp(Sample.prices)), "it has lost nothing")
+        }
+    }
 }
