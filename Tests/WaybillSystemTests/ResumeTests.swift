@@ -99,6 +99,7 @@ extension SystemTests {
 
         private static let ledger: Set = [
             "_waybill_meta", "_waybill_watermark", "_waybill_outcome", "_waybill_outbox", "_waybill_table",
+            "_waybill_quarantine", "_waybill_quarantine_order", "_waybill_reference",
         ]
     }
 }
