@@ -70,15 +70,8 @@ public struct AuditWitness: Hashable, Sendable {
     public init?(_ text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2, let sequence = Int64(parts[0]), sequence > 0 else { return nil }
-        let digits = Array(parts[1].utf8)
-        guard (16...64).contains(digits.count), digits.count.isMultiple(of: 2) else { return nil }
-        hash = []
-        for index in stride(from: 0, to: digits.count, by: 2) {
-            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else {
-                return nil
-            }
-            hash.append(byte)
-        }
+        guard (16...64).contains(parts[1].utf8.count), let hash = [UInt8](hexText: String(parts[1])) else { return nil }
+        self.hash = hash
         self.sequence = sequence
     }
 }

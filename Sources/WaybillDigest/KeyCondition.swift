@@ -30,21 +30,9 @@ public enum KeyCondition {
         case .integer(let number): String(number)
         case .real(let number) where number.isInfinite: number < 0 ? "-9e999" : "9e999"
         case .real(let number): "\(number)"
-        case .text(let bytes): "+CAST(X'\(hex(bytes))' AS TEXT)"
-        case .blob(let bytes): "X'\(hex(bytes))'"
+        case .text(let bytes): "+CAST(X'\(bytes.hexText)' AS TEXT)"
+        case .blob(let bytes): "X'\(bytes.hexText)'"
         }
-    }
-
-    private static let digits = Array("0123456789abcdef".utf8)
-
-    private static func hex(_ bytes: [UInt8]) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity(bytes.count * 2)
-        for byte in bytes {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 
     /// Columns of a SELECT that ``key(in:from:count:)`` reads back: for each the type, and text as bytes.

@@ -11,29 +11,12 @@ public struct PackageID: Hashable, Sendable, CustomStringConvertible {
 
     /// nil unless `hex` is 64 lower-case hex digits.
     public init?(hex: String) {
-        let digits = Array(hex.utf8)
-        guard digits.count == 64 else { return nil }
-        var bytes: [UInt8] = []
-        for pair in stride(from: 0, to: 64, by: 2) {
-            guard let high = PackageID.value(digits[pair]), let low = PackageID.value(digits[pair + 1]) else {
-                return nil
-            }
-            bytes.append(high << 4 | low)
-        }
-        self.bytes = bytes
-    }
-
-    private static func value(_ digit: UInt8) -> UInt8? {
-        switch digit {
-        case 48...57: digit - 48
-        case 97...102: digit - 87
-        default: nil
-        }
+        // One name for one package: the same digits in upper case are none.
+        guard let bytes = [UInt8](hexText: hex), bytes.hexText == hex else { return nil }
+        self.init(bytes)
     }
 
     /// 64 lower-case hex digits: also the file's name.
-    public var hex: String {
-        bytes.map { (String($0 >> 4, radix: 16), String($0 & 15, radix: 16)) }.map { $0 + $1 }.joined()
-    }
+    public var hex: String { bytes.hexText }
     public var description: String { String(hex.prefix(12)) }
 }

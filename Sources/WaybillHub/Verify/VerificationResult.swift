@@ -72,8 +72,7 @@ extension KeyValue {
         case .integer(let number): "\(number)"
         case .real(let number): "\(number)"
         case .text(let bytes): String(decoding: bytes, as: UTF8.self)
-        case .blob(let bytes):
-            bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        case .blob(let bytes): bytes.hexText
         }
     }
 

@@ -164,7 +164,7 @@ extension DatabaseValue {
         case .int64(let number): String(number)
         case .double(let number): String(number)
         case .string(let text): text
-        case .blob(let data): data.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+        case .blob(let data): data.hexText
         }
     }
 }

@@ -60,22 +60,11 @@ public struct RowKey: Sendable, Equatable {
             }
             return number.databaseValue
         case .blob:
-            guard let bytes = bytes(hex: text) else {
+            guard let bytes = [UInt8](hexText: text) else {
                 throw RowKeyFault("\(name) is given in hexadecimal digits, not as '\(text)'")
             }
-            return bytes.databaseValue
+            return Data(bytes).databaseValue
         case .text, nil: return text.databaseValue
         }
-    }
-
-    private static func bytes(hex: String) -> Data? {
-        let digits = Array(hex)
-        guard digits.count % 2 == 0 else { return nil }
-        var bytes = Data()
-        for index in stride(from: 0, to: digits.count, by: 2) {
-            guard let byte = UInt8(String(digits[index...index + 1]), radix: 16) else { return nil }
-            bytes.append(byte)
-        }
-        return bytes
     }
 }

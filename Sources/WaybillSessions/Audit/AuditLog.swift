@@ -119,10 +119,3 @@ extension AuditRow {
         hash = [UInt8](row["hash"] as Data)
     }
 }
-
-extension Sequence where Element == UInt8 {
-    /// Two lower-case digits for each byte.
-    public var hexText: String {
-        map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
-    }
-}
