@@ -120,7 +120,8 @@ let package = Package(
             "WaybillSimulation",
             [
                 "WaybillModel", "WaybillWire", "WaybillSocket", "WaybillDatabase", "WaybillFaultDisk", "WaybillCapture",
-                "WaybillJobs", "WaybillPackage", "WaybillSessions", "WaybillApply", "WaybillHub", "WaybillAgent", protobuf,
+                "WaybillJobs", "WaybillPackage", "WaybillSessions", "WaybillApply", "WaybillHub", "WaybillAgent",
+                protobuf,
                 logging, grdb, crypto,
             ]),
         program("waybill-sim", ["WaybillSimulation", arguments]),
@@ -161,7 +162,7 @@ let package = Package(
             ]),
         tests("WaybillAgentTests", ["WaybillAgent", "WaybillTransfer", "WaybillModel", "WaybillWire"]),
         tests("WaybillFaultDiskTests", ["WaybillFaultDisk", "WaybillDatabase", grdb]),
-        tests("WaybillFuzzTests", ["WaybillFuzzing"]),
+        tests("WaybillFuzzTests", ["WaybillFuzzing", "WaybillModel"]),
         // What the product's own databases are after every fault that a disk can have.
         tests(
             "WaybillFaultTests",
@@ -173,7 +174,8 @@ let package = Package(
         tests(
             "WaybillSimulationTests",
             [
-                "WaybillSimulation", "WaybillHub", "WaybillCapture", "WaybillJobs", "WaybillSessions", "WaybillFaultDisk",
+                "WaybillSimulation", "WaybillHub", "WaybillCapture", "WaybillJobs", "WaybillSessions",
+                "WaybillFaultDisk",
                 "WaybillDatabase", "WaybillModel", "WaybillWire", logging, grdb,
             ]),
         // Both halves of the protocol in one process, over a network of our own.
@@ -181,7 +183,8 @@ let package = Package(
             "WaybillConversationTests",
             ["WaybillHub", "WaybillAgent", "WaybillJobs", "WaybillSessions", "WaybillModel", "WaybillWire", grdb]),
         // Starts the built programs and looks at them from outside.
-        tests("WaybillSystemTests", ["WaybillModel", "WaybillDatabase", "WaybillSocket", "WaybillWire", protobuf, grdb]),
+        tests(
+            "WaybillSystemTests", ["WaybillModel", "WaybillDatabase", "WaybillSocket", "WaybillWire", protobuf, grdb]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,3 +1,5 @@
+import WaybillModel
+
 /// Protocol buffers as far as one must know them to damage one field and leave the others whole.
 enum Fields {
     private struct Field {
@@ -17,7 +19,7 @@ enum Fields {
     ]
 
     /// The message with one thing changed; bytes that are no message come back as they are.
-    static func mutated(_ message: [UInt8], depth: Int, _ random: inout SeededRandom) -> [UInt8] {
+    static func mutated(_ message: [UInt8], depth: Int, _ random: inout SplitMix) -> [UInt8] {
         guard var fields = parse(message), !fields.isEmpty else { return message }
         let place = random.below(fields.count)
         // Mostly further in: the outermost message has one field or two.
@@ -51,7 +53,7 @@ enum Fields {
         return bytes
     }
 
-    private static func change(_ field: inout Field, _ random: inout SeededRandom) {
+    private static func change(_ field: inout Field, _ random: inout SplitMix) {
         guard field.wireType == 2 else {
             field.value = random.isOne(in: 4) ? random.next() : numbers[random.below(numbers.count)]
             return

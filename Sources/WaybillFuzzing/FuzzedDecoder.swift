@@ -1,4 +1,5 @@
 import Foundation
+import WaybillModel
 
 /// A decoder with real values to damage, and what must be true of whatever it makes of them.
 public struct FuzzedDecoder: Sendable {
@@ -39,7 +40,7 @@ extension FuzzedDecoder {
     static let memoryGrowthMax = 256 << 20
 
     public func run(inputs: Int, seed: UInt64) -> FuzzReport {
-        var random = SeededRandom(seed: seed)
+        var random = SplitMix(seed: seed)
         let mutator = Mutator(kind: kind, corpus: corpus)
         var report = FuzzReport(decoder: name)
         let before = peakMemoryBytes()

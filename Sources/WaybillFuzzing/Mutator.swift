@@ -1,3 +1,5 @@
+import WaybillModel
+
 /// Turns real values into damaged ones. Knows the structure of what it damages, for random bytes do not get far.
 struct Mutator {
     enum Kind: Sendable {
@@ -15,7 +17,7 @@ struct Mutator {
     let kind: Kind
     let corpus: [[UInt8]]
 
-    func input(_ random: inout SeededRandom) -> [UInt8] {
+    func input(_ random: inout SplitMix) -> [UInt8] {
         var bytes = corpus[random.below(corpus.count)]
         // Now and then a value as it is: that it is taken is a promise too.
         if random.isOne(in: 64) { return bytes }
@@ -32,7 +34,7 @@ struct Mutator {
 
     // MARK: bytes
 
-    private func mutateBytes(_ bytes: inout [UInt8], _ random: inout SeededRandom) {
+    private func mutateBytes(_ bytes: inout [UInt8], _ random: inout SplitMix) {
         guard !bytes.isEmpty else { return bytes.append(random.byte()) }
         let place = random.below(bytes.count)
         switch random.below(8) {
@@ -50,7 +52,7 @@ struct Mutator {
     }
 
     /// The end of another value.
-    private func tail(_ random: inout SeededRandom) -> [UInt8] {
+    private func tail(_ random: inout SplitMix) -> [UInt8] {
         let other = corpus[random.below(corpus.count)]
         return other.isEmpty ? [] : Array(other[random.below(other.count)...])
     }
@@ -65,7 +67,7 @@ struct Mutator {
         "\\u0000", "\\ud800", "é", "\u{1f680}", "    ", "../", "SELECT", ";", "$", "=", "waybill1.",
     ].map { Array($0.utf8) }
 
-    private func mutateText(_ bytes: inout [UInt8], _ random: inout SeededRandom) {
+    private func mutateText(_ bytes: inout [UInt8], _ random: inout SplitMix) {
         let place = bytes.isEmpty ? 0 : random.below(bytes.count)
         switch random.below(6) {
         case 0, 1: bytes.insert(contentsOf: Mutator.words[random.below(Mutator.words.count)], at: place)

@@ -1,9 +1,11 @@
+import WaybillModel
+
 /// All chance of a schedule comes from here, so that a seed stands for what happens.
 struct Chance: Sendable {
-    private var state: UInt64
+    private var numbers: SplitMix
 
     init(seed: UInt64) {
-        state = seed &* 0xd134_2543_de82_ef95 &+ 0x9e37_79b9_7f4a_7c15
+        numbers = SplitMix(seed: seed &* 0xd134_2543_de82_ef95 &+ 0x9e37_79b9_7f4a_7c15)
         _ = next()
     }
 
@@ -12,13 +14,7 @@ struct Chance: Sendable {
         self.init(seed: stream.utf8.reduce(seed ^ 0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 })
     }
 
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
+    mutating func next() -> UInt64 { numbers.next() }
 
     mutating func number(_ range: ClosedRange<Int>) -> Int {
         range.lowerBound + Int(next() % UInt64(range.upperBound - range.lowerBound + 1))

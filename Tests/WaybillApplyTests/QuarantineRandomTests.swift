@@ -31,7 +31,7 @@ private struct QuarantineWorld {
     var dropped: Set<String> = []
 
     init(seed: UInt64) throws {
-        chance = SplitMix(state: seed)
+        chance = SplitMix(seed: seed)
         shop = try Shop()
         direct = try Applier(path: shop.path, lockBudgetMilliseconds: 10_000)
         shadow = try Applier(path: shop.path, lockBudgetMilliseconds: 0)

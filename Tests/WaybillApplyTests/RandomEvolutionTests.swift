@@ -81,7 +81,7 @@ private struct EvolvingTable {
     var views: [String] { columnsOfViews.keys.sorted() }
 
     init(seed: UInt64, keepsRows: Bool) {
-        random = SplitMix(state: seed)
+        random = SplitMix(seed: seed)
         self.keepsRows = keepsRows
     }
 

@@ -67,7 +67,7 @@ import WaybillPackage
     /// The same change by both ways, over rows drawn from a seed, ends in the same rows.
     @Test func bothWaysEndInTheSameRows() throws {
         let direct = try Shop()
-        var random = SplitMix(state: 7)
+        var random = SplitMix(seed: 7)
         var table: [String: TestRow] = [:]
         for version in Int64(1)...12 {
             var rows: [TestRow] = []

@@ -1,16 +1,12 @@
+import WaybillModel
+
 /// Chance that repeats itself: the same seed, the same story.
 struct Chance: RandomNumberGenerator {
-    private var state: UInt64
+    private var numbers: SplitMix
 
-    init(seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 &+ 1 }
+    init(seed: UInt64) { numbers = SplitMix(seed: seed &* 0x9e37_79b9_7f4a_7c15 &+ 1) }
 
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
+    mutating func next() -> UInt64 { numbers.next() }
 
     /// True in `share` of all cases.
     mutating func happens(_ share: Double) -> Bool { Double(next() >> 11) / Double(1 << 53) < share }

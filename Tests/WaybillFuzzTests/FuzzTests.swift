@@ -1,4 +1,5 @@
 import Testing
+import WaybillModel
 
 @testable import WaybillFuzzing
 
@@ -29,7 +30,7 @@ import Testing
     @Test func aSeedDecidesTheInputs() {
         let mutator = Mutator(kind: .fields, corpus: Samples.manifests)
         func inputs(_ seed: UInt64) -> [[UInt8]] {
-            var random = SeededRandom(seed: seed)
+            var random = SplitMix(seed: seed)
             return (0..<200).map { _ in mutator.input(&random) }
         }
         #expect(inputs(1) == inputs(1))

@@ -50,7 +50,7 @@ private struct Life {
     /// The last change of each table, for a hub that reads the log anew.
     private var log: [String: Int64] = [:]
 
-    init(seed: UInt64) { random = SplitMix(state: seed) }
+    init(seed: UInt64) { random = SplitMix(seed: seed) }
 
     mutating func happen() {
         time += 1
@@ -169,16 +169,5 @@ private struct Life {
             endOne(.made)
             pass(1)
         }
-    }
-}
-
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = (state ^ (state >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }

@@ -30,18 +30,6 @@ func sampleManifest() throws -> Manifest {
 
 func hash(_ fill: UInt8) throws -> PackageID { try #require(PackageID([UInt8](repeating: fill, count: 32))) }
 
-/// A seeded generator: what fails once fails again.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-}
-
 @Suite struct ManifestTests {
     @Test func aManifestComesBackAsItWas() throws {
         let manifest = try sampleManifest()
@@ -213,7 +201,7 @@ struct SplitMix: RandomNumberGenerator {
 
     @Test func mutilatedManifestsAreRefusedOrReadNeverACrash() throws {
         let original = try sampleManifest().encoded()
-        var random = SplitMix(state: 20_240_807)
+        var random = SplitMix(seed: 20_240_807)
         var refused = 0
         for _ in 0..<10_000 {
             var bytes = original

@@ -282,17 +282,10 @@ public enum AgentEffect: Sendable {
 }
 
 /// Small and reproducible: spreads waits, decides nothing else.
-struct SplitMix: Sendable {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
+extension SplitMix {
     /// A number in 0..<bound.
     mutating func next(below bound: Int64) -> Int64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        z ^= z >> 31
-        return bound <= 0 ? 0 : Int64(z % UInt64(bound))
+        let number = next()
+        return bound <= 0 ? 0 : Int64(number % UInt64(bound))
     }
 }
