@@ -139,13 +139,11 @@ public enum PackageFile {
     }
 
     private static func checkPages(_ manifest: Manifest, in db: Database) throws {
-        // Damaged pages come first in SQLite's list, NULLs after them.
-        var verdicts = try String.fetchAll(db, sql: "PRAGMA quick_check(10)").filter { $0 != "ok" }
-        if !manifest.tables.map(\.shape).allSatisfy(PackageTables.hasKeyFirst) {
-            // SQLite 3.40 takes one column for another here. A real NULL will not go into the store's table.
-            verdicts.removeAll { $0.hasPrefix("NULL value in ") }
+        // A real NULL will not go into the store's table either.
+        let trustsNulls = manifest.tables.map(\.shape).allSatisfy(PackageTables.hasKeyFirst)
+        if let verdict = try db.damage(trustsNulls: trustsNulls) {
+            throw PackageFault.refused("SQLite finds it damaged: \(verdict)")
         }
-        if let verdict = verdicts.first { throw PackageFault.refused("SQLite finds it damaged: \(verdict)") }
     }
 
     private static func checkCount(_ table: String, _ declared: Int64, in db: Database) throws {

@@ -16,11 +16,9 @@ extension Operations {
     /// Done before anything else is read: a delivery that is read from a damaged page may be anything, also one that was
     /// never made. What SQLite finds is the order of pages and rows; a changed letter within a value it does not.
     func check() throws {
-        let found: [String]
+        let damage: String?
         do {
-            // SQLite 3.40 says 'NULL value in' of every table WITHOUT ROWID whose key is not its first columns. Damaged
-            // pages stand before that in its list.
-            found = try pool.read { try String.fetchAll($0, sql: "PRAGMA quick_check(1)") }
+            damage = try pool.read { try $0.damage() }
         } catch let error as DatabaseError
             where error.resultCode == .SQLITE_CORRUPT || error.resultCode == .SQLITE_NOTADB
         {
@@ -28,7 +26,7 @@ extension Operations {
         } catch let error as DatabaseError {
             throw error.told(of: pool.path)
         }
-        if let damage = found.first(where: { $0 != "ok" && !$0.hasPrefix("NULL value in ") }) {
+        if let damage {
             throw DamagedOperations(path: pool.path, detail: damage.split(separator: "\n").joined(separator: ", "))
         }
     }

@@ -65,13 +65,6 @@ enum BackupLayout {
             && parts.allSatisfy { !$0.isEmpty && $0 != "." && $0 != ".." && !$0.contains("\u{0}") }
     }
 
-    /// What SQLite finds wrong with a database; nil for nothing.
-    static func damage(of db: Database) throws -> String? {
-        // Damaged pages come first in SQLite's list. SQLite 3.40 takes one column for another when it looks for NULLs in
-        // tables WITHOUT ROWID whose key is not in front, so what it says of those is left out.
-        try String.fetchAll(db, sql: "PRAGMA quick_check").first { $0 != "ok" && !$0.hasPrefix("NULL value in ") }
-    }
-
     static func hex(_ digest: SHA256.Digest) -> String { PackageID(Array(digest))?.hex ?? "" }
 
     static func text(of members: [BackupMember]) -> String {

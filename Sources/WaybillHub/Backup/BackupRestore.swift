@@ -100,7 +100,7 @@ public struct BackupRestore {
         for name in BackupLayout.databases where members.contains(where: { $0.name == name }) {
             let queue = try OpenDatabase.queue(at: staging + "/" + name, label: "restore")
             defer { try? queue.close() }
-            if let damage = try queue.read({ try BackupLayout.damage(of: $0) }) {
+            if let damage = try queue.read({ try $0.damage() }) {
                 throw BackupFault("\(name) in \(path) is damaged, and was when the backup was made: \(damage)")
             }
         }

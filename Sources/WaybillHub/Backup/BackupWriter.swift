@@ -145,7 +145,7 @@ public struct BackupWriter {
             try to.execute(sql: "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
             try db.backup(to: to, pagesPerStep: Self.pagesPerStep) { _ in usleep(Self.pause) }
             guard isVerified else { return }
-            if let damage = try BackupLayout.damage(of: to) {
+            if let damage = try to.damage() {
                 throw BackupFault("\(home.path)/\(name) is damaged, so no backup was made: \(damage)")
             }
         }
