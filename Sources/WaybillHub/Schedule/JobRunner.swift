@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Logging
+import Synchronization
 import WaybillAdmin
 import WaybillDatabase
 import WaybillJobs
@@ -17,7 +18,8 @@ final class JobRunner: Sendable {
     /// The same while a session is being made: most take a few milliseconds, and another run may wait for it.
     static let busyTickMilliseconds = 20
 
-    private let inbox = JobInbox()
+    private let inbox = Inbox<JobOrder>()
+    private let thread = Mutex<LoopThread?>(nil)
     private let parts: JobTurn.Parts
 
     init(
@@ -33,7 +35,7 @@ final class JobRunner: Sendable {
     func start() throws {
         let slot = Handover(try JobTurn(parts: parts))
         let inbox = inbox
-        inbox.thread = try LoopThread("hub-jobs") {
+        let loop = try LoopThread("hub-jobs") {
             guard var turn = slot.take() else { return }
             var pause = JobRunner.tickMilliseconds
             while let orders = inbox.next(milliseconds: pause) {
@@ -42,62 +44,17 @@ final class JobRunner: Sendable {
             }
             for order in inbox.leave() { order.refuse(AdminError.conflict("the hub is stopping")) }
         }
+        thread.withLock { $0 = loop }
     }
 
     func stop() {
         inbox.stop()
-        inbox.thread?.join()
+        thread.withLock { $0 }?.join()
     }
 
     /// Hands an order to the thread. Never waits.
     func post(_ order: JobOrder) {
         if !inbox.add(order) { order.refuse(AdminError.conflict("the hub is stopping")) }
-    }
-}
-
-/// Orders waiting for the runner's thread, and the thread itself.
-///
-/// Unchecked, because NSCondition guards the fields: they are touched between lock and unlock only; `thread` is set once
-/// at the start and read once at the stop, by the same service.
-private final class JobInbox: @unchecked Sendable {
-    private let condition = NSCondition()
-    private var orders: [JobOrder] = []
-    private var isStopping = false
-    var thread: LoopThread?
-
-    /// false when the hub is stopping.
-    func add(_ order: JobOrder) -> Bool {
-        condition.lock()
-        defer { condition.unlock() }
-        guard !isStopping else { return false }
-        orders.append(order)
-        condition.signal()
-        return true
-    }
-
-    /// The orders that have come, waiting a while for one; nil once the hub stops.
-    func next(milliseconds: Int) -> [JobOrder]? {
-        condition.lock()
-        defer { condition.unlock() }
-        let deadline = Date(timeIntervalSinceNow: Double(milliseconds) / 1000)
-        while orders.isEmpty, !isStopping, condition.wait(until: deadline) {}
-        guard !isStopping else { return nil }
-        defer { orders = [] }
-        return orders
-    }
-
-    func stop() {
-        condition.lock()
-        defer { condition.unlock() }
-        isStopping = true
-        condition.broadcast()
-    }
-
-    func leave() -> [JobOrder] {
-        condition.lock()
-        defer { condition.unlock() }
-        defer { orders = [] }
-        return orders
     }
 }
 

@@ -11,42 +11,15 @@ enum ProofOrder: Sendable {
     case digests(StoreID, AgentLetter.Digests)
 }
 
-/// Orders waiting for the thread that verifies: the wire thread and administrators add, one thread takes.
-///
-/// Unchecked, because NSCondition guards the fields: they are touched between lock and unlock only.
-final class ProofInbox: @unchecked Sendable {
-    /// Answers of stores that wait at most. Beyond it new ones are dropped: whoever asked asks again.
-    private static let digestsMax = 1024
+/// Orders for the thread that verifies: from the wire thread and from administrators.
+typealias ProofInbox = Inbox<ProofOrder>
 
-    private let condition = NSCondition()
-    private var orders: [ProofOrder] = []
-    private var isStopping = false
+extension Inbox<ProofOrder> {
+    /// Answers of stores that wait at most. Beyond it new ones are dropped: whoever asked asks again.
+    private static var digestsMax: Int { 1024 }
 
     /// Never waits.
     func post(_ order: ProofOrder) {
-        condition.lock()
-        defer { condition.unlock() }
-        guard !isStopping else { return }
-        if case .digests = order, orders.count >= ProofInbox.digestsMax { return }
-        orders.append(order)
-        condition.signal()
-    }
-
-    /// The orders that have come, waiting a while for one; nil once the hub stops.
-    func next(milliseconds: Int) -> [ProofOrder]? {
-        condition.lock()
-        defer { condition.unlock() }
-        let deadline = Date(timeIntervalSinceNow: Double(milliseconds) / 1000)
-        while orders.isEmpty, !isStopping, condition.wait(until: deadline) {}
-        guard !isStopping else { return nil }
-        defer { orders = [] }
-        return orders
-    }
-
-    func stop() {
-        condition.lock()
-        defer { condition.unlock() }
-        isStopping = true
-        condition.broadcast()
+        if case .digests = order { add(order, waitingMax: Self.digestsMax) } else { add(order) }
     }
 }
