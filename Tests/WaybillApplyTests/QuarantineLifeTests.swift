@@ -298,7 +298,7 @@ import WaybillModel
         #expect(try names(shop) == [])
     }
 
-    // MARK: revision, and what is asked of it
+    // MARK: revision
 
     @Test func eachContentHasItsOwnNameAndNothingHasNone() throws {
         let shop = try strictShop()
@@ -316,14 +316,6 @@ import WaybillModel
         let before = try shop.ledger.quarantineRevision()
         try shop.apply(.delta(6, 7, .category(), .product([["P9", nil, "x"]]), .assorted()))
         #expect(try shop.ledger.quarantineRevision() == before)
-    }
-
-    @Test func whetherAKeyIsInQuarantineCanBeAsked() throws {
-        let shop = try strictShop()
-        #expect(try !shop.ledger.isInQuarantine(table: Parcel.product, key: ["P1".databaseValue]))
-        try shop.apply(.delta(1, 2, .category(), .product([["P1", nil, "bad"]]), .assorted()))
-        #expect(try shop.ledger.isInQuarantine(table: Parcel.product, key: ["P1".databaseValue]))
-        #expect(try !shop.ledger.isInQuarantine(table: Parcel.product, key: ["P2".databaseValue]))
     }
 
     @Test func anApplyThatIsRepeatedReportsTheSameExceptions() throws {

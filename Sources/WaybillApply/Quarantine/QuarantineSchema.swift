@@ -135,29 +135,4 @@ extension StoreDatabase {
 
     /// Names what ``quarantine()`` tells; 0 when nothing is in quarantine.
     public func quarantineRevision() throws -> UInt64 { try queue.read(QuarantineSchema.revision) }
-
-    /// Whether HQ's row of that key is in quarantine: the store's own row, or its absence, is then no mistake.
-    /// - Parameter key: values of the key columns, in key order.
-    public func isInQuarantine(table: TableShape, key: [DatabaseValue]) throws -> Bool {
-        try queue.read { db in
-            guard let condition = try StoreDatabase.quarantineCondition(of: table, alias: "asked", in: db) else {
-                return false
-            }
-            let values = table.key.map { "? AS \(quoted($0))" }.joined(separator: ", ")
-            return try Bool.fetchOne(
-                db, sql: "SELECT \(condition) FROM (SELECT \(values)) AS asked", arguments: StatementArguments(key))
-                ?? false
-        }
-    }
-
-    /// SQL that is true for a row of `alias` whose key is in quarantine; nil when the table has none there. For whoever
-    /// compares many rows. One step down the primary key for each.
-    public static func quarantineCondition(
-        of table: TableShape, alias: String, in db: Database
-    ) throws -> String? {
-        let name = QuarantineSchema.rowsPrefix + table.name
-        guard try QuarantineSchema.exists(name, in: db) else { return nil }
-        let sameKey = table.key.map { "held.\(quoted($0)) = \(alias).\(quoted($0))" }.joined(separator: " AND ")
-        return "EXISTS (SELECT 1 FROM main.\(quoted(name)) AS held WHERE \(sameKey))"
-    }
 }
