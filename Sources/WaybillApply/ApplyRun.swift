@@ -27,7 +27,7 @@ struct ApplyRun {
     private func answerWithoutRows(life: Incarnation) throws -> ApplyResult? {
         var answer: ApplyResult?
         var isPromised = false
-        try LockTimer.transaction(db) {
+        try LockTimer.transaction(db) { _ in
             let outcome = try StoreSchema.outcome(of: manifest.session, run: order.run, in: db)
             if let outcome, !outcome.isApplied {
                 // The hub offers it, so it does not know of the promise: without an answer it would offer it for ever.
@@ -104,8 +104,8 @@ struct ApplyRun {
         try db.execute(sql: "PRAGMA legacy_alter_table = ON")
         defer { try? db.execute(sql: "PRAGMA legacy_alter_table = OFF") }
         var result: ApplyResult?
-        let held = try LockTimer.transaction(db) {
-            defer { heldBefore = max(heldBefore, LockTimer.elapsedMilliseconds()) }
+        let held = try LockTimer.transaction(db) { lock in
+            defer { heldBefore = max(heldBefore, lock.heldMilliseconds) }
             if let known = try appliedBefore(life: life) {
                 result = try reportAgain(known)
                 return
@@ -130,7 +130,7 @@ struct ApplyRun {
             if let message { notes.insert(message, at: 0) }
             result = try save(
                 rowsChanged: max(0, rowsChanged), message: notes.joined(separator: "; "), exceptions: exceptions,
-                heldBefore: heldBefore)
+                heldBefore: heldBefore, lock)
             if try QuarantineSum(in: db) != sumBefore { try QuarantineSchema.change(in: db) }
             CrashPoint.beforeCommit.pass()
         }
@@ -141,7 +141,7 @@ struct ApplyRun {
 
     /// Everything that must be true together with the rows.
     private func save(
-        rowsChanged: Int64, message: String, exceptions: Int, heldBefore: Int64
+        rowsChanged: Int64, message: String, exceptions: Int, heldBefore: Int64, _ lock: LockTimer.Lock
     ) throws -> ApplyResult {
         let at = order.at()
         let message = StoreSchema.reportText(message)
@@ -150,7 +150,7 @@ struct ApplyRun {
         try StoreSchema.set(watermark, of: manifest.job, at: at, in: db)
         // Our own lock ends after this is written: it tells the longest before, and what it took itself until here.
         // The commit that follows is one sync of the log.
-        let longestLock = max(shadows.longestLock, heldBefore, LockTimer.elapsedMilliseconds())
+        let longestLock = max(shadows.longestLock, heldBefore, lock.heldMilliseconds)
         try StoreSchema.save(
             StoreSchema.Outcome(
                 isApplied: true, at: at, rowsChanged: rowsChanged, longestLockMilliseconds: longestLock,

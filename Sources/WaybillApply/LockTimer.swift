@@ -1,35 +1,40 @@
 import GRDB
+import WaybillDatabase
 
 /// Times how long the write lock of a store's database is held.
 package enum LockTimer {
     /// The steady clock; another one where no time must pass by itself.
-    @TaskLocal package static var now: @Sendable () -> ContinuousClock.Instant = { .now }
-    @TaskLocal private static var since: ContinuousClock.Instant?
+    package static let clock = ThreadBound<@Sendable () -> ContinuousClock.Instant>()
+
+    /// The lock that a transaction holds, since it got it.
+    struct Lock {
+        fileprivate let since: ContinuousClock.Instant
+
+        /// Rounded up.
+        var heldMilliseconds: Int64 {
+            let (seconds, attoseconds) = since.duration(to: LockTimer.now()).components
+            return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+        }
+    }
 
     /// Runs `body` in an IMMEDIATE transaction.
     /// - Returns: milliseconds, rounded up, from getting the lock to the end of the commit.
     @discardableResult
-    static func transaction(_ db: Database, _ body: () throws -> Void) throws -> Int64 {
+    static func transaction(_ db: Database, _ body: (Lock) throws -> Void) throws -> Int64 {
         try db.beginTransaction(.immediate)
-        let start = now()
+        let lock = Lock(since: now())
         do {
-            try $since.withValue(start) { try body() }
+            try body(lock)
             try db.commit()
         } catch {
             // A till's trigger may have rolled back already.
             if db.isInsideTransaction { try db.rollback() }
             throw error
         }
-        return milliseconds(since: start)
+        return lock.heldMilliseconds
     }
 
-    /// Milliseconds since the running transaction got the lock.
-    static func elapsedMilliseconds() -> Int64 { since.map(milliseconds(since:)) ?? 0 }
-
-    private static func milliseconds(since start: ContinuousClock.Instant) -> Int64 {
-        let (seconds, attoseconds) = start.duration(to: now()).components
-        return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
-    }
+    fileprivate static func now() -> ContinuousClock.Instant { clock.value?() ?? .now }
 }
 
 /// What is left of the time that the last transaction may hold the lock, spent table by table.

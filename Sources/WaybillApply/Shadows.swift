@@ -97,7 +97,7 @@ final class Shadows {
         // Not anybody's rows yet, or any more: the last transaction syncs the log, and with it all that stands before.
         try db.execute(sql: "PRAGMA synchronous = NORMAL")
         defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
-        longestLock = max(longestLock, try LockTimer.transaction(db, body))
+        longestLock = max(longestLock, try LockTimer.transaction(db) { _ in try body() })
         CrashPoint.sliceWritten.pass()
         pause(ApplyLimits.slicePauseMilliseconds)
         slicesSinceCheckpoint += 1

@@ -57,11 +57,11 @@ public enum CrashPoint: String, CaseIterable, Sendable {
     private static let passes = Atomic(0)
 
     /// Told of every passing by whoever runs our code in steps; nil in every real process.
-    @TaskLocal package static var observer: (@Sendable (CrashPoint) -> Void)?
+    package static let observer = ThreadBound<@Sendable (CrashPoint) -> Void>()
 
     /// Marks that the process is here.
     public func pass() {
-        CrashPoint.observer?(self)
+        CrashPoint.observer.value?(self)
         guard let wanted = CrashPoint.wanted, wanted.point == self else { return }
         if CrashPoint.passes.add(1, ordering: .relaxed).newValue == wanted.pass { kill(getpid(), SIGKILL) }
     }

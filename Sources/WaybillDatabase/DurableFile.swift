@@ -104,11 +104,11 @@ public enum DurableFile {
     }
 
     /// How much every disk says it has free, where that must not depend on the machine; nil in every real process.
-    @TaskLocal package static var freeBytesEverywhere: Int64?
+    package static let freeBytesEverywhere = ThreadBound<Int64>()
 
     /// Free bytes for us on the file system that holds `path`.
     public static func freeBytes(at path: String) throws(FileFault) -> Int64 {
-        if let bytes = freeBytesEverywhere { return bytes }
+        if let bytes = freeBytesEverywhere.value { return bytes }
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { throw FileFault("inspect the disk of", path) }
         return Int64(status.f_bavail) * Int64(status.f_frsize)

@@ -175,9 +175,9 @@ final class World: @unchecked Sendable {
     // MARK: the loop
 
     func run() {
-        CrashPoint.$observer.withValue({ [unowned self] in passed($0) }) {
+        CrashPoint.observer.withValue({ [unowned self] in passed($0) }) {
             let still = ContinuousClock.now
-            LockTimer.$now.withValue({ still }) { DurableFile.$freeBytesEverywhere.withValue(1 << 40) { live() } }
+            LockTimer.clock.withValue({ still }) { DurableFile.freeBytesEverywhere.withValue(1 << 40) { live() } }
         }
         closeAll()
     }

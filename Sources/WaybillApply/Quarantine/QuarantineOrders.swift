@@ -13,7 +13,7 @@ extension StoreDatabase {
             var ended: [Int64: String] = [:]
             while true {
                 do {
-                    try LockTimer.transaction(db) { try StoreDatabase.carryOut(order, ended, in: db) }
+                    try LockTimer.transaction(db) { _ in try StoreDatabase.carryOut(order, ended, in: db) }
                     break
                 } catch let ending as SecondTryEnded where ended.count < QuarantineLimits.endingsMax {
                     // Everything else of the order is done anew, without that row.
