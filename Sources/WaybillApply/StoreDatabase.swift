@@ -37,7 +37,8 @@ public final class StoreDatabase: Sendable {
         queue = try StoreDatabase.open(path, label: "ledger", busyMilliseconds: StoreDatabase.busyMilliseconds)
         try write { db in
             try StoreSchema.install(in: db)
-            let found = try String.fetchOne(db, sql: "SELECT value FROM _waybill_meta WHERE name = 'store'")
+            let found = try String.fetchOne(
+                db.cachedStatement(sql: "SELECT value FROM _waybill_meta WHERE name = 'store'"))
             if let found, found != store.rawValue { throw ForeignStore(path: path, found: found, expected: store) }
             if found == nil { try StoreSchema.set("store", store.rawValue, in: db) }
         }
@@ -108,7 +109,7 @@ public final class StoreDatabase: Sendable {
     public func state() throws -> StoreState {
         try read { db in
             var watermarks: [JobID: Watermark] = [:]
-            for row in try Row.fetchAll(db, sql: "SELECT * FROM _waybill_watermark") {
+            for row in try Row.fetchAll(db.cachedStatement(sql: "SELECT * FROM _waybill_watermark")) {
                 if let job = JobID(row["job"]), let session = SessionID(row["session"]) {
                     watermarks[job] = Watermark(
                         version: Version(epoch: row["epoch"], number: row["version"]), session: session)
@@ -137,7 +138,7 @@ public final class StoreDatabase: Sendable {
     public func outbox(limit: Int) throws -> [StoreReport] {
         try read { db in
             let blobs = try Data.fetchAll(
-                db, sql: "SELECT report FROM _waybill_outbox ORDER BY id LIMIT ?", arguments: [limit])
+                db.cachedStatement(sql: "SELECT report FROM _waybill_outbox ORDER BY id LIMIT ?"), arguments: [limit])
             return try blobs.map { try StoreReport(decoding: [UInt8]($0)) }
         }
     }
@@ -146,9 +147,8 @@ public final class StoreDatabase: Sendable {
     public func acknowledge(_ names: [ReportName]) throws {
         try write { db in
             for name in names {
-                try db.execute(
-                    sql: "DELETE FROM _waybill_outbox WHERE id = ? AND counter = ? AND random = ?",
-                    arguments: [name.id, name.incarnation.counter, Int64(bitPattern: name.incarnation.random)])
+                try db.cachedStatement(sql: "DELETE FROM _waybill_outbox WHERE id = ? AND counter = ? AND random = ?")
+                    .execute(arguments: [name.id, name.incarnation.counter, Int64(bitPattern: name.incarnation.random)])
             }
         }
     }
@@ -157,7 +157,9 @@ public final class StoreDatabase: Sendable {
     /// of it with the next hello and sends everything.
     public func forgetWatermark(of job: JobID) throws {
         try write { db in
-            try db.execute(sql: "DELETE FROM _waybill_watermark WHERE job = ?", arguments: [job.rawValue])
+            try db.cachedStatement(sql: "DELETE FROM _waybill_watermark WHERE job = ?").execute(arguments: [
+                job.rawValue
+            ])
             try StoreSchema.set("sequence", try StoreSchema.integer("sequence", in: db) + 1, in: db)
         }
     }
@@ -191,7 +193,8 @@ public final class StoreDatabase: Sendable {
     public func lastOutcomes(limit: Int) throws -> [(session: String, job: String, outcome: String, at: Timestamp)] {
         try read { db in
             try Row.fetchAll(
-                db, sql: "SELECT session, job, outcome, at FROM _waybill_outcome ORDER BY at DESC LIMIT ?",
+                db.cachedStatement(
+                    sql: "SELECT session, job, outcome, at FROM _waybill_outcome ORDER BY at DESC LIMIT ?"),
                 arguments: [limit]
             ).map { ($0["session"], $0["job"], $0["outcome"], Timestamp(milliseconds: $0["at"])) }
         }

@@ -58,14 +58,15 @@ enum StoreSchema {
     // MARK: meta
 
     static func integer(_ name: String, in db: Database) throws -> Int64 {
-        try Int64.fetchOne(db, sql: "SELECT value FROM _waybill_meta WHERE name = ?", arguments: [name]) ?? 0
+        try Int64.fetchOne(db.cachedStatement(sql: "SELECT value FROM _waybill_meta WHERE name = ?"), arguments: [name])
+            ?? 0
     }
 
     static func set(_ name: String, _ value: some DatabaseValueConvertible, in db: Database) throws {
-        try db.execute(
+        try db.cachedStatement(
             sql:
-                "INSERT INTO _waybill_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            arguments: [name, value])
+                "INSERT INTO _waybill_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        ).execute(arguments: [name, value])
     }
 
     static func incarnation(in db: Database) throws -> Incarnation {
@@ -78,7 +79,7 @@ enum StoreSchema {
     static func watermark(of job: JobID, in db: Database) throws -> Watermark? {
         guard
             let row = try Row.fetchOne(
-                db, sql: "SELECT epoch, version, session FROM _waybill_watermark WHERE job = ?",
+                db.cachedStatement(sql: "SELECT epoch, version, session FROM _waybill_watermark WHERE job = ?"),
                 arguments: [job.rawValue]),
             let session = SessionID(row["session"])
         else { return nil }
@@ -86,16 +87,16 @@ enum StoreSchema {
     }
 
     static func set(_ watermark: Watermark, of job: JobID, at: Timestamp, in db: Database) throws {
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 INSERT INTO _waybill_watermark (job, epoch, version, session, applied_at) VALUES (?, ?, ?, ?, ?)
                 ON CONFLICT (job) DO UPDATE SET epoch = excluded.epoch, version = excluded.version,
                     session = excluded.session, applied_at = excluded.applied_at
-                """,
-            arguments: [
-                job.rawValue, watermark.version.epoch, watermark.version.number, watermark.session.rawValue,
-                at.milliseconds,
-            ])
+                """
+        ).execute(arguments: [
+            job.rawValue, watermark.version.epoch, watermark.version.number, watermark.session.rawValue,
+            at.milliseconds,
+        ])
     }
 
     /// Notes that a table is filled by a job, and how it is declared.
@@ -103,18 +104,18 @@ enum StoreSchema {
     /// A job that had the table before loses its watermark, because its rows are not all there any more. So a job can
     /// be renamed at HQ; and two jobs that fill one table show as full loads without end, not as wrong rows.
     static func own(_ shape: TableShape, job: JobID, in db: Database) throws {
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 DELETE FROM _waybill_watermark
                 WHERE job <> ? AND job = (SELECT job FROM _waybill_table WHERE name = ?)
-                """,
-            arguments: [job.rawValue, shape.name])
-        try db.execute(
+                """
+        ).execute(arguments: [job.rawValue, shape.name])
+        try db.cachedStatement(
             sql: """
                 INSERT INTO _waybill_table (name, job, declaration) VALUES (?, ?, ?)
                 ON CONFLICT (name) DO UPDATE SET job = excluded.job, declaration = excluded.declaration
-                """,
-            arguments: [shape.name, job.rawValue, PackageTables.storeStatement(shape, name: shape.name)])
+                """
+        ).execute(arguments: [shape.name, job.rawValue, PackageTables.storeStatement(shape, name: shape.name)])
     }
 
     // MARK: outcomes
@@ -153,7 +154,7 @@ enum StoreSchema {
 
     static func outcome(of session: SessionID, run: Int, in db: Database) throws -> Outcome? {
         try Row.fetchOne(
-            db, sql: "SELECT * FROM _waybill_outcome WHERE session = ? AND run = ?",
+            db.cachedStatement(sql: "SELECT * FROM _waybill_outcome WHERE session = ? AND run = ?"),
             arguments: [session.rawValue, run]
         ).map(Outcome.init(row:))
     }
@@ -161,16 +162,16 @@ enum StoreSchema {
     /// How the session was applied in whichever run, noted down for this run as well: once said, the answer stays.
     static func appliedOutcome(of session: SessionID, run: Int, job: JobID, in db: Database) throws -> Outcome? {
         var known = try Row.fetchOne(
-            db,
-            sql: """
-                SELECT * FROM _waybill_outcome WHERE session = ? AND outcome = 'applied'
-                ORDER BY run = ? DESC, run DESC LIMIT 1
-                """,
+            db.cachedStatement(
+                sql: """
+                    SELECT * FROM _waybill_outcome WHERE session = ? AND outcome = 'applied'
+                    ORDER BY run = ? DESC, run DESC LIMIT 1
+                    """),
             arguments: [session.rawValue, run]
         ).map(Outcome.init(row:))
         if known == nil {
             known = try Row.fetchOne(
-                db, sql: "SELECT applied_at FROM _waybill_watermark WHERE job = ? AND session = ?",
+                db.cachedStatement(sql: "SELECT applied_at FROM _waybill_watermark WHERE job = ? AND session = ?"),
                 arguments: [job.rawValue, session.rawValue]
             ).map { Outcome(isApplied: true, at: Timestamp(milliseconds: $0["applied_at"])) }
         }
@@ -181,7 +182,7 @@ enum StoreSchema {
     }
 
     static func save(_ outcome: Outcome, of session: SessionID, run: Int, job: JobID, in db: Database) throws {
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 INSERT INTO _waybill_outcome (
                     session, run, job, outcome, at, rows_changed, longest_lock_ms, message, exceptions
@@ -189,12 +190,12 @@ enum StoreSchema {
                 ON CONFLICT (session, run) DO UPDATE SET outcome = excluded.outcome, at = excluded.at,
                     rows_changed = excluded.rows_changed, longest_lock_ms = excluded.longest_lock_ms,
                     message = excluded.message, exceptions = excluded.exceptions
-                """,
-            arguments: [
-                session.rawValue, run, job.rawValue, outcome.isApplied ? "applied" : "canceled",
-                outcome.at.milliseconds, outcome.rowsChanged, outcome.longestLockMilliseconds, outcome.message,
-                outcome.exceptions,
-            ])
+                """
+        ).execute(arguments: [
+            session.rawValue, run, job.rawValue, outcome.isApplied ? "applied" : "canceled",
+            outcome.at.milliseconds, outcome.rowsChanged, outcome.longestLockMilliseconds, outcome.message,
+            outcome.exceptions,
+        ])
     }
 
     // MARK: reports
@@ -216,8 +217,7 @@ enum StoreSchema {
         let sequence = try integer("sequence", in: db) + 1
         try set("sequence", sequence, in: db)
         // The id is in the report, so the row comes first.
-        try db.execute(
-            sql: "INSERT INTO _waybill_outbox (counter, random, report) VALUES (?, ?, x'')",
+        try db.cachedStatement(sql: "INSERT INTO _waybill_outbox (counter, random, report) VALUES (?, ?, x'')").execute(
             arguments: [incarnation.counter, Int64(bitPattern: incarnation.random)])
         let report = StoreReport(
             id: db.lastInsertedRowID, incarnation: incarnation, sequence: sequence, session: session, job: job,
@@ -225,9 +225,9 @@ enum StoreSchema {
             attempt: attempt, outcome: outcome, at: at, rowsChanged: rowsChanged,
             longestLockMilliseconds: longestLockMilliseconds, message: message, isTransient: isTransient,
             watermark: watermark, exceptions: exceptions)
-        try db.execute(
-            sql: "UPDATE _waybill_outbox SET report = ? WHERE id = ?",
-            arguments: [Data(try report.encoded()), report.id])
+        try db.cachedStatement(sql: "UPDATE _waybill_outbox SET report = ? WHERE id = ?").execute(arguments: [
+            Data(try report.encoded()), report.id,
+        ])
         return report
     }
 }

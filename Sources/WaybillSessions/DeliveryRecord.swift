@@ -7,7 +7,7 @@ public enum DeliveryRecord {
     /// Writes the delivery as it is now.
     public static func save(_ delivery: Delivery, in db: Database) throws {
         let told = delivery.told
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO delivery (
                     session, store_id, session_id, job, epoch, version, package, status, is_open, is_no_data, run,
@@ -22,33 +22,33 @@ public enum DeliveryRecord {
                     :requested_at, :downloaded_at, :applied_at, :canceled_at, :rows_changed, :longest_lock_ms, :message,
                     :try_count, :forgiven_attempts, :ignores_window, :exceptions
                 )
-                """,
-            arguments: [
-                "session": delivery.session.number, "store": delivery.store.rawValue,
-                "session_id": delivery.session.rawValue, "job": delivery.job.rawValue,
-                "epoch": delivery.version.epoch, "version": delivery.version.number,
-                "package": delivery.package?.id.hex, "status": delivery.status.rawValue, "is_open": delivery.isOpen,
-                "is_no_data": delivery.isNoData, "run": delivery.run, "is_granted": delivery.isGranted,
-                "cancel_asked_at": delivery.cancelAskedAt?.milliseconds, "cancel_reason": delivery.cancelReason,
-                "is_revoked": delivery.isRevokedByHub, "superseded_by": delivery.supersededBy?.rawValue,
-                "note": delivery.note, "told_outcome": told.standing?.outcome.rawValue,
-                "told_attempt": told.standing?.attempt ?? 0, "told_message": told.message,
-                "told_transient": told.isTransient,
-                "told_failures": told.lastingFailures.map(String.init).joined(separator: " "),
-                "attempts": told.attempts, "requested_at": told.requestedAt?.milliseconds,
-                "downloaded_at": told.downloadedAt?.milliseconds,
-                "applied_at": told.appliedAt?.milliseconds, "canceled_at": told.canceledAt?.milliseconds,
-                "rows_changed": told.rowsChanged, "longest_lock_ms": told.longestLockMilliseconds,
-                "message": delivery.message, "try_count": delivery.tryCount,
-                "forgiven_attempts": delivery.forgivenAttempts, "ignores_window": delivery.ignoresWindow,
-                "exceptions": told.exceptions,
-            ])
+                """
+        ).execute(arguments: [
+            "session": delivery.session.number, "store": delivery.store.rawValue,
+            "session_id": delivery.session.rawValue, "job": delivery.job.rawValue,
+            "epoch": delivery.version.epoch, "version": delivery.version.number,
+            "package": delivery.package?.id.hex, "status": delivery.status.rawValue, "is_open": delivery.isOpen,
+            "is_no_data": delivery.isNoData, "run": delivery.run, "is_granted": delivery.isGranted,
+            "cancel_asked_at": delivery.cancelAskedAt?.milliseconds, "cancel_reason": delivery.cancelReason,
+            "is_revoked": delivery.isRevokedByHub, "superseded_by": delivery.supersededBy?.rawValue,
+            "note": delivery.note, "told_outcome": told.standing?.outcome.rawValue,
+            "told_attempt": told.standing?.attempt ?? 0, "told_message": told.message,
+            "told_transient": told.isTransient,
+            "told_failures": told.lastingFailures.map(String.init).joined(separator: " "),
+            "attempts": told.attempts, "requested_at": told.requestedAt?.milliseconds,
+            "downloaded_at": told.downloadedAt?.milliseconds,
+            "applied_at": told.appliedAt?.milliseconds, "canceled_at": told.canceledAt?.milliseconds,
+            "rows_changed": told.rowsChanged, "longest_lock_ms": told.longestLockMilliseconds,
+            "message": delivery.message, "try_count": delivery.tryCount,
+            "forgiven_attempts": delivery.forgivenAttempts, "ignores_window": delivery.ignoresWindow,
+            "exceptions": told.exceptions,
+        ])
     }
 
     /// The store's deliveries that the hub still has to do with. Index delivery_open.
     public static func open(of store: StoreID, in db: Database) throws -> [Delivery] {
         let rows = try Row.fetchAll(
-            db, sql: "SELECT * FROM delivery WHERE store_id = ? AND is_open ORDER BY session",
+            db.cachedStatement(sql: "SELECT * FROM delivery WHERE store_id = ? AND is_open ORDER BY session"),
             arguments: [store.rawValue])
         return try rows.map { try delivery($0, in: db) }
     }
@@ -56,7 +56,7 @@ public enum DeliveryRecord {
     /// One delivery by its primary key, or nil.
     public static func find(_ session: SessionID, _ store: StoreID, in db: Database) throws -> Delivery? {
         let row = try Row.fetchOne(
-            db, sql: "SELECT * FROM delivery WHERE session = ? AND store_id = ? AND session_id = ?",
+            db.cachedStatement(sql: "SELECT * FROM delivery WHERE session = ? AND store_id = ? AND session_id = ?"),
             arguments: [session.number, store.rawValue, session.rawValue])
         return try row.map { try delivery($0, in: db) }
     }
@@ -64,7 +64,8 @@ public enum DeliveryRecord {
     /// All deliveries of a session, by store. Primary key prefix.
     public static func all(of session: SessionID, in db: Database) throws -> [Delivery] {
         let rows = try Row.fetchAll(
-            db, sql: "SELECT * FROM delivery WHERE session = ? ORDER BY store_id", arguments: [session.number])
+            db.cachedStatement(sql: "SELECT * FROM delivery WHERE session = ? ORDER BY store_id"),
+            arguments: [session.number])
         return try rows.map { try delivery($0, in: db) }
     }
 
@@ -112,28 +113,32 @@ public enum PackageRecord {
     public static func save(
         _ package: PackageRef, session: SessionID, manifest: [UInt8], signature: [UInt8], in db: Database
     ) throws {
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO package (id, session, kind, rows, bytes, manifest, signature)
                 VALUES (?, ?, ?, ?, ?, ?, ?)
-                """,
-            arguments: [
-                package.id.hex, session.number, package.kind.rawValue, package.rows, package.bytes, Data(manifest),
-                Data(signature),
-            ])
+                """
+        ).execute(arguments: [
+            package.id.hex, session.number, package.kind.rawValue, package.rows, package.bytes, Data(manifest),
+            Data(signature),
+        ])
         for base in package.bases {
-            try db.execute(
-                sql: "INSERT OR REPLACE INTO package_base (package, epoch, version, session) VALUES (?, ?, ?, ?)",
-                arguments: [package.id.hex, base.version.epoch, base.version.number, base.session.rawValue])
+            try db.cachedStatement(
+                sql: "INSERT OR REPLACE INTO package_base (package, epoch, version, session) VALUES (?, ?, ?, ?)"
+            ).execute(arguments: [package.id.hex, base.version.epoch, base.version.number, base.session.rawValue])
         }
     }
 
     public static func find(_ id: PackageID, in db: Database) throws -> PackageRef? {
-        guard let row = try Row.fetchOne(db, sql: "SELECT * FROM package WHERE id = ?", arguments: [id.hex]) else {
+        guard
+            let row = try Row.fetchOne(
+                db.cachedStatement(sql: "SELECT * FROM package WHERE id = ?"), arguments: [id.hex])
+        else {
             return nil
         }
         let bases = try Row.fetchAll(
-            db, sql: "SELECT * FROM package_base WHERE package = ? ORDER BY version, session", arguments: [id.hex])
+            db.cachedStatement(sql: "SELECT * FROM package_base WHERE package = ? ORDER BY version, session"),
+            arguments: [id.hex])
         return PackageRef(
             id: id, kind: PackageKind(rawValue: row["kind"]) ?? .full, bases: bases.compactMap(watermark),
             rows: row["rows"], bytes: row["bytes"])
@@ -143,7 +148,8 @@ public enum PackageRecord {
     public static func manifest(of id: PackageID, in db: Database) throws -> (manifest: [UInt8], signature: [UInt8])? {
         guard
             let row = try Row.fetchOne(
-                db, sql: "SELECT manifest, signature FROM package WHERE id = ? AND length(manifest) > 0",
+                db.cachedStatement(
+                    sql: "SELECT manifest, signature FROM package WHERE id = ? AND length(manifest) > 0"),
                 arguments: [id.hex])
         else { return nil }
         return ([UInt8](row["manifest"] as Data), [UInt8](row["signature"] as Data))

@@ -48,25 +48,26 @@ public struct HeldSession: Hashable, Sendable {
         var held = session
         held.status = .awaitingApproval
         try held.save(in: db)
-        try db.execute(
-            sql: "INSERT OR REPLACE INTO approval (session, reason, held_at) VALUES (?, ?, ?)",
-            arguments: [session.id.number, session.message, now.milliseconds])
+        try db.cachedStatement(sql: "INSERT OR REPLACE INTO approval (session, reason, held_at) VALUES (?, ?, ?)")
+            .execute(arguments: [session.id.number, session.message, now.milliseconds])
         for delivery in deliveries {
-            try db.execute(
+            try db.cachedStatement(
                 sql: """
                     INSERT OR REPLACE INTO held_delivery (session, store_id, package, is_no_data, note)
                     VALUES (?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    session.id.number, delivery.store.rawValue, delivery.package?.id.hex, delivery.isNoData,
-                    delivery.note,
-                ])
+                    """
+            ).execute(arguments: [
+                session.id.number, delivery.store.rawValue, delivery.package?.id.hex, delivery.isNoData,
+                delivery.note,
+            ])
         }
     }
 
     /// Whether the session was ever held back, and why.
     public static func find(_ session: SessionID, in db: Database) throws -> HeldSession? {
-        try Row.fetchOne(db, sql: "SELECT * FROM approval WHERE session = ?", arguments: [session.number]).map { row in
+        try Row.fetchOne(
+            db.cachedStatement(sql: "SELECT * FROM approval WHERE session = ?"), arguments: [session.number]
+        ).map { row in
             HeldSession(
                 reason: row["reason"], heldAt: Timestamp(milliseconds: row["held_at"]),
                 approvedAt: timestamp(row["approved_at"]))
@@ -77,7 +78,7 @@ public struct HeldSession: Hashable, Sendable {
     public static func deliveries(of session: SessionRecord, in db: Database) throws -> [Delivery] {
         // Primary key prefix (session).
         let rows = try Row.fetchAll(
-            db, sql: "SELECT * FROM held_delivery WHERE session = ? ORDER BY store_id",
+            db.cachedStatement(sql: "SELECT * FROM held_delivery WHERE session = ? ORDER BY store_id"),
             arguments: [session.id.number])
         var packages: [String: PackageRef] = [:]
         return try rows.compactMap { row in
@@ -98,12 +99,12 @@ public struct HeldSession: Hashable, Sendable {
     public static func volume(_ session: SessionID, in db: Database) throws -> (rows: Int64, bytes: Int64) {
         // Primary key prefix (session); package by its key.
         let row = try Row.fetchOne(
-            db,
-            sql: """
-                SELECT sum(package.rows) AS rows, sum(package.bytes) AS bytes
-                FROM held_delivery AS held JOIN package ON package.id = held.package
-                WHERE held.session = ?
-                """,
+            db.cachedStatement(
+                sql: """
+                    SELECT sum(package.rows) AS rows, sum(package.bytes) AS bytes
+                    FROM held_delivery AS held JOIN package ON package.id = held.package
+                    WHERE held.session = ?
+                    """),
             arguments: [session.number])
         return (row?["rows"] ?? 0, row?["bytes"] ?? 0)
     }
@@ -111,7 +112,8 @@ public struct HeldSession: Hashable, Sendable {
     /// Sessions of the job that await approval, oldest first. Index session_awaiting.
     public static func awaiting(_ job: JobID, in db: Database) throws -> [SessionRecord] {
         try Row.fetchAll(
-            db, sql: "SELECT * FROM session WHERE job = ? AND status = 'AwaitingApproval' ORDER BY number",
+            db.cachedStatement(
+                sql: "SELECT * FROM session WHERE job = ? AND status = 'AwaitingApproval' ORDER BY number"),
             arguments: [job.rawValue]
         ).compactMap(SessionRecord.init)
     }
@@ -119,14 +121,13 @@ public struct HeldSession: Hashable, Sendable {
     /// How many sessions of all jobs await approval.
     public static func awaitingCount(in db: Database) throws -> Int {
         // The whole of index session_awaiting, which is short.
-        try Int.fetchOne(db, sql: "SELECT count(*) FROM session WHERE status = 'AwaitingApproval'") ?? 0
+        try Int.fetchOne(db.cachedStatement(sql: "SELECT count(*) FROM session WHERE status = 'AwaitingApproval'")) ?? 0
     }
 
     /// Ends the waiting of stores: from now on their deliveries are ordinary ones, which the caller saves.
     public static func release(_ stores: [StoreID], of session: SessionID, in db: Database) throws {
         for store in stores {
-            try db.execute(
-                sql: "DELETE FROM held_delivery WHERE session = ? AND store_id = ?",
+            try db.cachedStatement(sql: "DELETE FROM held_delivery WHERE session = ? AND store_id = ?").execute(
                 arguments: [session.number, store.rawValue])
         }
     }
@@ -137,10 +138,10 @@ public struct HeldSession: Hashable, Sendable {
         record.status = .available
         record.message = ""
         try record.save(in: db)
-        try db.execute(
-            sql: "UPDATE approval SET approved_at = ? WHERE session = ?",
-            arguments: [now.milliseconds, session.number])
-        try db.execute(sql: "DELETE FROM held_delivery WHERE session = ?", arguments: [session.number])
+        try db.cachedStatement(sql: "UPDATE approval SET approved_at = ? WHERE session = ?").execute(arguments: [
+            now.milliseconds, session.number,
+        ])
+        try db.cachedStatement(sql: "DELETE FROM held_delivery WHERE session = ?").execute(arguments: [session.number])
     }
 
     /// Lets a newer session take the place of those of its job that still wait, at the stores that it is for.
@@ -176,13 +177,13 @@ extension SessionRecord {
     public static func letOut(_ job: JobID, limit: Int, in db: Database) throws -> [SessionRecord] {
         // Index session_by_job, backwards; approval by its key.
         try Row.fetchAll(
-            db,
-            sql: """
-                SELECT * FROM session
-                WHERE job = ? AND status = 'Available' AND NOT EXISTS (
-                    SELECT 1 FROM approval WHERE approval.session = session.number AND approved_at IS NULL)
-                ORDER BY number DESC LIMIT ?
-                """,
+            db.cachedStatement(
+                sql: """
+                    SELECT * FROM session
+                    WHERE job = ? AND status = 'Available' AND NOT EXISTS (
+                        SELECT 1 FROM approval WHERE approval.session = session.number AND approved_at IS NULL)
+                    ORDER BY number DESC LIMIT ?
+                    """),
             arguments: [job.rawValue, limit]
         ).compactMap(SessionRecord.init)
     }

@@ -108,41 +108,43 @@ extension SessionRecord {
         job: JobID, request: SessionRequest, at now: Timestamp, random: UInt64, in db: Database
     ) throws -> SessionID {
         // The number comes from AUTOINCREMENT; the name needs it, so the row is written in two steps.
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 INSERT INTO session (id, job, kind, status, created_at, request) VALUES (?, ?, ?, 'Started', ?, ?)
-                """,
-            arguments: [
-                "new-\(random)", job.rawValue, request.isFull ? PackageKind.full.rawValue : PackageKind.delta.rawValue,
-                now.milliseconds, String(decoding: try JSONEncoder().encode(request), as: UTF8.self),
-            ])
+                """
+        ).execute(arguments: [
+            "new-\(random)", job.rawValue, request.isFull ? PackageKind.full.rawValue : PackageKind.delta.rawValue,
+            now.milliseconds, String(decoding: try JSONEncoder().encode(request), as: UTF8.self),
+        ])
         let id = SessionID(number: db.lastInsertedRowID, random: random)
-        try db.execute(sql: "UPDATE session SET id = ? WHERE number = ?", arguments: [id.rawValue, id.number])
+        try db.cachedStatement(sql: "UPDATE session SET id = ? WHERE number = ?").execute(arguments: [
+            id.rawValue, id.number,
+        ])
         return id
     }
 
     public static func find(_ id: SessionID, in db: Database) throws -> SessionRecord? {
-        try Row.fetchOne(db, sql: "SELECT * FROM session WHERE id = ?", arguments: [id.rawValue]).flatMap(
-            SessionRecord.init)
+        try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM session WHERE id = ?"), arguments: [id.rawValue])
+            .flatMap(SessionRecord.init)
     }
 
     public static func find(number: Int64, in db: Database) throws -> SessionRecord? {
-        try Row.fetchOne(db, sql: "SELECT * FROM session WHERE number = ?", arguments: [number]).flatMap(
-            SessionRecord.init)
+        try Row.fetchOne(db.cachedStatement(sql: "SELECT * FROM session WHERE number = ?"), arguments: [number])
+            .flatMap(SessionRecord.init)
     }
 
     /// The session that has this name, or had it before its building was taken up again: what people ask for.
     public static func named(_ id: SessionID, in db: Database) throws -> SessionRecord? {
         // Primary key.
         try Row.fetchOne(
-            db, sql: "SELECT * FROM session WHERE number = ? AND (id = ? OR former_id = ?)",
+            db.cachedStatement(sql: "SELECT * FROM session WHERE number = ? AND (id = ? OR former_id = ?)"),
             arguments: [id.number, id.rawValue, id.rawValue]
         ).flatMap(SessionRecord.init)
     }
 
     /// Sessions left `Started` by a hub that ended while building.
     public static func unfinished(in db: Database) throws -> [SessionRecord] {
-        try Row.fetchAll(db, sql: "SELECT * FROM session WHERE status = 'Started' ORDER BY number")
+        try Row.fetchAll(db.cachedStatement(sql: "SELECT * FROM session WHERE status = 'Started' ORDER BY number"))
             .compactMap(SessionRecord.init)
     }
 
@@ -154,36 +156,35 @@ extension SessionRecord {
         try unfinished(in: db).map { session in
             var renamed = session
             renamed.id = SessionID(number: session.id.number, random: random())
-            try db.execute(
-                sql: "UPDATE session SET id = ?, former_id = ifnull(former_id, ?) WHERE number = ?",
-                arguments: [renamed.id.rawValue, session.id.rawValue, session.id.number])
+            try db.cachedStatement(sql: "UPDATE session SET id = ?, former_id = ifnull(former_id, ?) WHERE number = ?")
+                .execute(arguments: [renamed.id.rawValue, session.id.rawValue, session.id.number])
             return renamed
         }
     }
 
     public func save(in db: Database) throws {
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 UPDATE session SET kind = ?, status = ?, epoch = ?, version = ?, token = ?, rows = ?, bytes = ?, message = ?,
                     waits_for = ?
                 WHERE id = ?
-                """,
-            arguments: [
-                kind.rawValue, status.rawValue, version.epoch, version.number, token, rows, bytes, message,
-                waitsFor.map(\.rawValue).joined(separator: " "), id.rawValue,
-            ])
+                """
+        ).execute(arguments: [
+            kind.rawValue, status.rawValue, version.epoch, version.number, token, rows, bytes, message,
+            waitsFor.map(\.rawValue).joined(separator: " "), id.rawValue,
+        ])
     }
 
     /// Notes that a session could not be built, unless it was called off meanwhile.
     public static func fail(_ id: SessionID, _ reason: String, in db: Database) throws {
-        try db.execute(
-            sql: "UPDATE session SET status = 'CreateFailed', message = ? WHERE id = ? AND status = 'Started'",
-            arguments: [reason, id.rawValue])
+        try db.cachedStatement(
+            sql: "UPDATE session SET status = 'CreateFailed', message = ? WHERE id = ? AND status = 'Started'"
+        ).execute(arguments: [reason, id.rawValue])
     }
 
     /// The highest epoch that any session was of; a new `rows.db` must begin above it.
     public static func highestEpoch(in db: Database) throws -> Int64 {
-        try Int64.fetchOne(db, sql: "SELECT max(epoch) FROM session") ?? 0
+        try Int64.fetchOne(db.cachedStatement(sql: "SELECT max(epoch) FROM session")) ?? 0
     }
 }
 
@@ -220,18 +221,18 @@ public enum SessionList {
     public static func lines(_ filter: SessionQuery, in db: Database) throws -> [SessionLine] {
         // Walks the table backwards by its rowid and stops at the limit; delivery_status answers the EXISTS.
         let rows = try Row.fetchAll(
-            db,
-            sql: """
-                SELECT * FROM session
-                WHERE (:job IS NULL OR job = :job)
-                    AND (:since IS NULL OR created_at >= :since)
-                    AND (:only IS NULL OR number IN (SELECT value FROM json_each(:only)))
-                    AND (:all OR :status = 'NoData' OR status <> 'NoData')
-                    AND (:status IS NULL OR status = :status OR EXISTS (
-                        SELECT 1 FROM delivery WHERE delivery.session = session.number AND delivery.status = :status))
-                ORDER BY number DESC
-                LIMIT :limit
-                """,
+            db.cachedStatement(
+                sql: """
+                    SELECT * FROM session
+                    WHERE (:job IS NULL OR job = :job)
+                        AND (:since IS NULL OR created_at >= :since)
+                        AND (:only IS NULL OR number IN (SELECT value FROM json_each(:only)))
+                        AND (:all OR :status = 'NoData' OR status <> 'NoData')
+                        AND (:status IS NULL OR status = :status OR EXISTS (
+                            SELECT 1 FROM delivery WHERE delivery.session = session.number AND delivery.status = :status))
+                    ORDER BY number DESC
+                    LIMIT :limit
+                    """),
             arguments: [
                 "job": filter.job, "since": filter.since?.milliseconds, "all": filter.includesNoData,
                 "status": filter.status, "limit": filter.limit,
@@ -246,7 +247,7 @@ public enum SessionList {
     public static func rollUp(_ id: SessionID, in db: Database) throws -> [DeliveryStatus: Int] {
         var counts: [DeliveryStatus: Int] = [:]
         let rows = try Row.fetchAll(
-            db, sql: "SELECT status, count(*) AS count FROM delivery WHERE session = ? GROUP BY status",
+            db.cachedStatement(sql: "SELECT status, count(*) AS count FROM delivery WHERE session = ? GROUP BY status"),
             arguments: [id.number])
         for row in rows {
             if let status = DeliveryStatus(rawValue: row["status"]) { counts[status] = row["count"] }
@@ -260,13 +261,13 @@ public enum SessionList {
     {
         // Primary key prefix (session); package by its key.
         let row = try Row.fetchOne(
-            db,
-            sql: """
-                SELECT sum(package.rows) AS rows, sum(package.bytes) AS bytes,
-                    sum(package.bytes) FILTER (WHERE delivery.status IN ('Downloaded', 'Applied', 'ApplyFailed')) AS done
-                FROM delivery JOIN package ON package.id = delivery.package
-                WHERE delivery.session = ? AND NOT delivery.is_no_data
-                """,
+            db.cachedStatement(
+                sql: """
+                    SELECT sum(package.rows) AS rows, sum(package.bytes) AS bytes,
+                        sum(package.bytes) FILTER (WHERE delivery.status IN ('Downloaded', 'Applied', 'ApplyFailed')) AS done
+                    FROM delivery JOIN package ON package.id = delivery.package
+                    WHERE delivery.session = ? AND NOT delivery.is_no_data
+                    """),
             arguments: [id.number])
         return (row?["rows"] ?? 0, row?["bytes"] ?? 0, row?["done"] ?? 0)
     }
@@ -275,12 +276,12 @@ public enum SessionList {
     public static func newest(of store: StoreID, limit: Int, in db: Database) throws -> [(Delivery, SessionRecord)] {
         // Walks sessions backwards; delivery by its primary key.
         let rows = try Row.fetchAll(
-            db,
-            sql: """
-                SELECT session.* FROM session
-                WHERE EXISTS (SELECT 1 FROM delivery WHERE delivery.session = session.number AND delivery.store_id = ?)
-                ORDER BY number DESC LIMIT ?
-                """,
+            db.cachedStatement(
+                sql: """
+                    SELECT session.* FROM session
+                    WHERE EXISTS (SELECT 1 FROM delivery WHERE delivery.session = session.number AND delivery.store_id = ?)
+                    ORDER BY number DESC LIMIT ?
+                    """),
             arguments: [store.rawValue, limit])
         return try rows.compactMap { row in
             guard let session = SessionRecord(row), let delivery = try DeliveryRecord.find(session.id, store, in: db)
@@ -293,7 +294,7 @@ public enum SessionList {
     public static func behind(in db: Database) throws -> [StoreID: Set<JobID>] {
         var behind: [StoreID: Set<JobID>] = [:]
         // Index delivery_open.
-        for row in try Row.fetchAll(db, sql: "SELECT store_id, job FROM delivery WHERE is_open") {
+        for row in try Row.fetchAll(db.cachedStatement(sql: "SELECT store_id, job FROM delivery WHERE is_open")) {
             if let store = StoreID(row["store_id"]), let job = JobID(row["job"]) {
                 behind[store, default: []].insert(job)
             }
@@ -304,23 +305,23 @@ public enum SessionList {
     /// Sessions with a delivery that is not final, or that are being built.
     public static func runningCount(in db: Database) throws -> Int {
         try Int.fetchOne(
-            db,
-            sql: """
-                SELECT (SELECT count(DISTINCT session) FROM delivery WHERE is_open)
-                    + (SELECT count(*) FROM session WHERE status = 'Started')
-                """) ?? 0
+            db.cachedStatement(
+                sql: """
+                    SELECT (SELECT count(DISTINCT session) FROM delivery WHERE is_open)
+                        + (SELECT count(*) FROM session WHERE status = 'Started')
+                    """)) ?? 0
     }
 
     /// The newest failures, for `status`.
     public static func failures(limit: Int, in db: Database) throws -> [Delivery] {
         // Index delivery_failed, backwards.
         let rows = try Row.fetchAll(
-            db,
-            sql: """
-                SELECT session_id, store_id FROM delivery
-                WHERE status IN ('DownloadFailed', 'ApplyFailed', 'Suspended')
-                ORDER BY session DESC LIMIT ?
-                """,
+            db.cachedStatement(
+                sql: """
+                    SELECT session_id, store_id FROM delivery
+                    WHERE status IN ('DownloadFailed', 'ApplyFailed', 'Suspended')
+                    ORDER BY session DESC LIMIT ?
+                    """),
             arguments: [limit])
         return try rows.compactMap { row in
             guard let session = SessionID(row["session_id"]), let store = StoreID(row["store_id"]) else { return nil }

@@ -52,14 +52,15 @@ public enum StoreKeys {
     public static func spare(of store: StoreID, in db: Database) throws -> [SpareKey] {
         // store_key_by_store
         try Row.fetchAll(
-            db, sql: "SELECT * FROM store_key WHERE store_id = ? AND state <> 'ended' ORDER BY since, public_key",
+            db.cachedStatement(
+                sql: "SELECT * FROM store_key WHERE store_id = ? AND state <> 'ended' ORDER BY since, public_key"),
             arguments: [store.rawValue]
         ).compactMap(SpareKey.init)
     }
 
     static func allSpare(in db: Database) throws -> [String: [SpareKey]] {
         let rows = try Row.fetchAll(
-            db, sql: "SELECT * FROM store_key WHERE state <> 'ended' ORDER BY since, public_key")
+            db.cachedStatement(sql: "SELECT * FROM store_key WHERE state <> 'ended' ORDER BY since, public_key"))
         return Dictionary(grouping: rows) { $0["store_id"] as String }.mapValues { $0.compactMap(SpareKey.init) }
     }
 
@@ -74,26 +75,25 @@ public enum StoreKeys {
         }
         try refuseForeign(key, for: store, in: db)
         // One at a time: what was offered before and never used is lost, or belongs to a machine that is one too many.
-        try db.execute(
-            sql: "UPDATE store_key SET state = 'ended' WHERE store_id = ? AND state = 'next'",
-            arguments: [store.rawValue])
-        try db.execute(
+        try db.cachedStatement(sql: "UPDATE store_key SET state = 'ended' WHERE store_id = ? AND state = 'next'")
+            .execute(arguments: [store.rawValue])
+        try db.cachedStatement(
             sql: """
                 INSERT INTO store_key (public_key, store_id, state, since) VALUES (?, ?, 'next', ?)
                 ON CONFLICT (public_key) DO UPDATE SET state = 'next', since = excluded.since, ends_at = NULL
-                """,
-            arguments: [Data(key), store.rawValue, now.milliseconds])
+                """
+        ).execute(arguments: [Data(key), store.rawValue, now.milliseconds])
     }
 
     /// No key is ever that of two stores, not even one after the other.
     static func refuseForeign(_ key: [UInt8], for store: StoreID, in db: Database) throws {
         // store_by_key, the primary key of store_key; enrolment is small, and asked for new keys only.
         let owner = try String.fetchOne(
-            db,
-            sql: """
-                SELECT store_id FROM store WHERE public_key = :key AND store_id <> :store
-                UNION ALL SELECT store_id FROM store_key WHERE public_key = :key AND store_id <> :store
-                """,
+            db.cachedStatement(
+                sql: """
+                    SELECT store_id FROM store WHERE public_key = :key AND store_id <> :store
+                    UNION ALL SELECT store_id FROM store_key WHERE public_key = :key AND store_id <> :store
+                    """),
             arguments: ["key": Data(key), "store": store.rawValue])
         if let owner { throw EnrolmentRefusal("this key is that of store \(owner) already") }
     }
@@ -108,23 +108,23 @@ public enum StoreKeys {
             record.spareKeys.contains(where: { $0.publicKey == key && $0.state == .next })
         else { return false }
         let isAtOnce = record.isRenewalAtOnce || grace <= 0
-        try db.execute(sql: "DELETE FROM store_key WHERE public_key = ?", arguments: [Data(key)])
+        try db.cachedStatement(sql: "DELETE FROM store_key WHERE public_key = ?").execute(arguments: [Data(key)])
         if isAtOnce { try end(of: store, in: db) }
         if let old = record.publicKey {
-            try db.execute(
+            try db.cachedStatement(
                 sql:
-                    "INSERT OR REPLACE INTO store_key (public_key, store_id, state, since, ends_at) VALUES (?, ?, ?, ?, ?)",
-                arguments: [
-                    Data(old), store.rawValue, isAtOnce ? "ended" : SpareKey.State.former.rawValue, now.milliseconds,
-                    (now + max(0, grace)).milliseconds,
-                ])
+                    "INSERT OR REPLACE INTO store_key (public_key, store_id, state, since, ends_at) VALUES (?, ?, ?, ?, ?)"
+            ).execute(arguments: [
+                Data(old), store.rawValue, isAtOnce ? "ended" : SpareKey.State.former.rawValue, now.milliseconds,
+                (now + max(0, grace)).milliseconds,
+            ])
         }
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 UPDATE store SET public_key = ?, key_since = ?, renewal_asked_at = NULL, renewal_at_once = 0
                 WHERE store_id = ?
-                """,
-            arguments: [Data(key), now.milliseconds, store.rawValue])
+                """
+        ).execute(arguments: [Data(key), now.milliseconds, store.rawValue])
         return true
     }
 
@@ -133,37 +133,36 @@ public enum StoreKeys {
     public static func endOld(at now: Timestamp, in db: Database) throws -> [StoreID] {
         // A store has one or two former keys in its last day: the table is small.
         let stores = try String.fetchAll(
-            db, sql: "SELECT DISTINCT store_id FROM store_key WHERE state = 'former' AND ends_at <= ?",
+            db.cachedStatement(sql: "SELECT DISTINCT store_id FROM store_key WHERE state = 'former' AND ends_at <= ?"),
             arguments: [now.milliseconds])
-        try db.execute(
-            sql: "UPDATE store_key SET state = 'ended' WHERE state = 'former' AND ends_at <= ?",
-            arguments: [now.milliseconds])
+        try db.cachedStatement(sql: "UPDATE store_key SET state = 'ended' WHERE state = 'former' AND ends_at <= ?")
+            .execute(arguments: [now.milliseconds])
         return stores.compactMap(StoreID.init)
     }
 
     /// Ends all that a store has beside its present key.
     static func end(of store: StoreID, in db: Database) throws {
-        try db.execute(
-            sql: "UPDATE store_key SET state = 'ended' WHERE store_id = ? AND state <> 'ended'",
-            arguments: [store.rawValue])
+        try db.cachedStatement(sql: "UPDATE store_key SET state = 'ended' WHERE store_id = ? AND state <> 'ended'")
+            .execute(arguments: [store.rawValue])
     }
 
     /// Wants a store to make a new key, with its next Welcome.
     /// - Returns: false when it is not enrolled.
     public static func askRenewal(of store: StoreID, atOnce: Bool, at now: Timestamp, in db: Database) throws -> Bool {
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 UPDATE store SET renewal_asked_at = ?, renewal_at_once = max(renewal_at_once, ?)
                 WHERE store_id = ? AND state = 'active'
-                """,
-            arguments: [now.milliseconds, atOnce, store.rawValue])
+                """
+        ).execute(arguments: [now.milliseconds, atOnce, store.rawValue])
         return db.changesCount > 0
     }
 
     /// Notes that a store has the hub's next keys on its disk.
     public static func noteKnown(_ hubKeys: [UInt8], by store: StoreID, in db: Database) throws {
-        try db.execute(
-            sql: "UPDATE store SET known_hub_keys = ? WHERE store_id = ?", arguments: [Data(hubKeys), store.rawValue])
+        try db.cachedStatement(sql: "UPDATE store SET known_hub_keys = ? WHERE store_id = ?").execute(arguments: [
+            Data(hubKeys), store.rawValue,
+        ])
     }
 }
 
@@ -185,13 +184,14 @@ public enum HubKeyDates {
     }
 
     public static func note(_ event: Event, at now: Timestamp, in db: Database) throws {
-        try db.execute(
-            sql: "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",
-            arguments: [event.rawValue, "\(now.milliseconds)"])
+        try db.cachedStatement(sql: "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)").execute(arguments: [
+            event.rawValue, "\(now.milliseconds)",
+        ])
     }
 
     public static func find(_ event: Event, in db: Database) throws -> Timestamp? {
-        let text = try String.fetchOne(db, sql: "SELECT value FROM meta WHERE name = ?", arguments: [event.rawValue])
+        let text = try String.fetchOne(
+            db.cachedStatement(sql: "SELECT value FROM meta WHERE name = ?"), arguments: [event.rawValue])
         return timestamp(text.flatMap(Int64.init))
     }
 }
@@ -200,7 +200,8 @@ extension Enrolment {
     /// When the unused code of each store ends.
     public static func unusedCodes(in db: Database) throws -> [StoreID: Timestamp] {
         let rows = try Row.fetchAll(
-            db, sql: "SELECT store_id, max(expires_at) AS ends FROM enrolment WHERE used_at IS NULL GROUP BY store_id")
+            db.cachedStatement(
+                sql: "SELECT store_id, max(expires_at) AS ends FROM enrolment WHERE used_at IS NULL GROUP BY store_id"))
         var codes: [StoreID: Timestamp] = [:]
         for row in rows {
             if let store = StoreID(row["store_id"]) { codes[store] = Timestamp(milliseconds: row["ends"]) }
@@ -212,13 +213,14 @@ extension Enrolment {
     /// - Returns: whose.
     public static func voidUnusedCodes(in db: Database) throws -> [StoreID] {
         let stores = try unusedCodes(in: db).keys.sorted()
-        try db.execute(sql: "DELETE FROM enrolment WHERE used_at IS NULL")
+        try db.cachedStatement(sql: "DELETE FROM enrolment WHERE used_at IS NULL").execute()
         return stores
     }
 
     /// Leaves a sentence with the store that somebody must read.
     public static func note(_ message: String, of store: StoreID, in db: Database) throws {
-        try db.execute(
-            sql: "UPDATE store SET message = ? WHERE store_id = ?", arguments: [message, store.rawValue])
+        try db.cachedStatement(sql: "UPDATE store SET message = ? WHERE store_id = ?").execute(arguments: [
+            message, store.rawValue,
+        ])
     }
 }

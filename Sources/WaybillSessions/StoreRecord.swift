@@ -53,15 +53,19 @@ public struct StoreRecord: Hashable, Sendable {
     }
 
     public static func find(_ id: StoreID, in db: Database) throws -> StoreRecord? {
-        var record = try Row.fetchOne(db, sql: "SELECT * FROM store WHERE store_id = ?", arguments: [id.rawValue])
-            .flatMap(StoreRecord.init)
+        var record = try Row.fetchOne(
+            db.cachedStatement(sql: "SELECT * FROM store WHERE store_id = ?"), arguments: [id.rawValue]
+        )
+        .flatMap(StoreRecord.init)
         record?.spareKeys = try StoreKeys.spare(of: id, in: db)
         return record
     }
 
     public static func all(in db: Database) throws -> [StoreRecord] {
         let spare = try StoreKeys.allSpare(in: db)
-        return try Row.fetchAll(db, sql: "SELECT * FROM store ORDER BY store_id").compactMap(StoreRecord.init).map {
+        return try Row.fetchAll(db.cachedStatement(sql: "SELECT * FROM store ORDER BY store_id")).compactMap(
+            StoreRecord.init
+        ).map {
             var record = $0
             record.spareKeys = spare[$0.id.rawValue] ?? []
             return record
@@ -70,20 +74,21 @@ public struct StoreRecord: Hashable, Sendable {
 
     /// Writes what the wire thread learns of a store.
     public func saveContact(in db: Database) throws {
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 UPDATE store SET agent_version = ?, counter = ?, random = ?, sequence = ?, last_seen = ?, message = ?
                 WHERE store_id = ?
-                """,
-            arguments: [
-                agentVersion, incarnation.counter, Int64(bitPattern: incarnation.random), sequence,
-                lastSeen?.milliseconds, message, id.rawValue,
-            ])
+                """
+        ).execute(arguments: [
+            agentVersion, incarnation.counter, Int64(bitPattern: incarnation.random), sequence,
+            lastSeen?.milliseconds, message, id.rawValue,
+        ])
     }
 
     /// The watermarks the store last told.
     public static func positions(of store: StoreID, in db: Database) throws -> [JobID: Watermark] {
-        let rows = try Row.fetchAll(db, sql: "SELECT * FROM position WHERE store_id = ?", arguments: [store.rawValue])
+        let rows = try Row.fetchAll(
+            db.cachedStatement(sql: "SELECT * FROM position WHERE store_id = ?"), arguments: [store.rawValue])
         var positions: [JobID: Watermark] = [:]
         for row in rows {
             if let job = JobID(row["job"]), let mark = watermark(row) { positions[job] = mark }
@@ -93,13 +98,13 @@ public struct StoreRecord: Hashable, Sendable {
 
     /// Replaces the watermarks of a store by what it says now.
     public static func savePositions(_ positions: [JobID: Watermark], of store: StoreID, in db: Database) throws {
-        try db.execute(sql: "DELETE FROM position WHERE store_id = ?", arguments: [store.rawValue])
+        try db.cachedStatement(sql: "DELETE FROM position WHERE store_id = ?").execute(arguments: [store.rawValue])
         for (job, mark) in positions {
-            try db.execute(
-                sql: "INSERT INTO position (store_id, job, epoch, version, session) VALUES (?, ?, ?, ?, ?)",
-                arguments: [
-                    store.rawValue, job.rawValue, mark.version.epoch, mark.version.number, mark.session.rawValue,
-                ])
+            try db.cachedStatement(
+                sql: "INSERT INTO position (store_id, job, epoch, version, session) VALUES (?, ?, ?, ?, ?)"
+            ).execute(arguments: [
+                store.rawValue, job.rawValue, mark.version.epoch, mark.version.number, mark.session.rawValue,
+            ])
         }
     }
 }
@@ -122,20 +127,21 @@ public enum Enrolment {
     public static func add(
         _ store: StoreID, secretHash: [UInt8], at now: Timestamp, expiresAt: Timestamp, in db: Database
     ) throws {
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 INSERT INTO store (store_id, state, added_at) VALUES (?, 'pending', ?)
                 ON CONFLICT (store_id) DO UPDATE
                     SET state = CASE state WHEN 'retired' THEN 'pending' ELSE state END,
                         public_key = CASE state WHEN 'retired' THEN NULL ELSE public_key END,
                         retired_at = NULL
-                """,
-            arguments: [store.rawValue, now.milliseconds])
-        try db.execute(
-            sql: "DELETE FROM enrolment WHERE store_id = ? AND used_at IS NULL", arguments: [store.rawValue])
-        try db.execute(
-            sql: "INSERT INTO enrolment (secret_sha256, store_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
-            arguments: [Data(secretHash), store.rawValue, now.milliseconds, expiresAt.milliseconds])
+                """
+        ).execute(arguments: [store.rawValue, now.milliseconds])
+        try db.cachedStatement(sql: "DELETE FROM enrolment WHERE store_id = ? AND used_at IS NULL").execute(arguments: [
+            store.rawValue
+        ])
+        try db.cachedStatement(
+            sql: "INSERT INTO enrolment (secret_sha256, store_id, created_at, expires_at) VALUES (?, ?, ?, ?)"
+        ).execute(arguments: [Data(secretHash), store.rawValue, now.milliseconds, expiresAt.milliseconds])
     }
 
     /// Uses a code. The same code with the same key may come again, for the answer may have been lost.
@@ -145,7 +151,8 @@ public enum Enrolment {
     ) throws {
         guard
             let row = try Row.fetchOne(
-                db, sql: "SELECT * FROM enrolment WHERE secret_sha256 = ?", arguments: [Data(secretHash)])
+                db.cachedStatement(sql: "SELECT * FROM enrolment WHERE secret_sha256 = ?"),
+                arguments: [Data(secretHash)])
         else { throw EnrolmentRefusal("the enrolment code is not known here; ask for a new one") }
         guard row["store_id"] == store.rawValue else {
             throw EnrolmentRefusal("the enrolment code is for another store than \(store)")
@@ -167,46 +174,47 @@ public enum Enrolment {
         try StoreKeys.refuseForeign(publicKey, for: store, in: db)
         // The old machine's keys end with it; what is now the present one may have been one of them.
         try StoreKeys.end(of: store, in: db)
-        try db.execute(sql: "DELETE FROM store_key WHERE public_key = ?", arguments: [Data(publicKey)])
-        try db.execute(
-            sql: "UPDATE enrolment SET used_at = ?, public_key = ? WHERE secret_sha256 = ?",
+        try db.cachedStatement(sql: "DELETE FROM store_key WHERE public_key = ?").execute(arguments: [Data(publicKey)])
+        try db.cachedStatement(sql: "UPDATE enrolment SET used_at = ?, public_key = ? WHERE secret_sha256 = ?").execute(
             arguments: [now.milliseconds, Data(publicKey), Data(secretHash)])
         // A machine that enrols anew is a new machine: what the old one had reached says nothing about it.
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 UPDATE store SET state = 'active', public_key = ?, machine = ?, enrolled_at = ?, counter = 0, random = 0,
                     sequence = 0, message = '', key_since = ?, renewal_asked_at = NULL, renewal_at_once = 0,
                     known_hub_keys = NULL
                 WHERE store_id = ?
-                """,
-            arguments: [Data(publicKey), machine, now.milliseconds, now.milliseconds, store.rawValue])
-        try db.execute(sql: "DELETE FROM position WHERE store_id = ?", arguments: [store.rawValue])
+                """
+        ).execute(arguments: [Data(publicKey), machine, now.milliseconds, now.milliseconds, store.rawValue])
+        try db.cachedStatement(sql: "DELETE FROM position WHERE store_id = ?").execute(arguments: [store.rawValue])
     }
 
     /// The store that a key was enrolled for, whether it is still good or not.
     public static func holder(of publicKey: [UInt8], in db: Database) throws -> StoreID? {
         // A hub has thousands of codes, and this is asked for refusals only: a scan will do.
         try String.fetchOne(
-            db,
-            sql: """
-                SELECT store_id FROM store_key WHERE public_key = :key
-                UNION ALL SELECT store_id FROM enrolment WHERE public_key = :key LIMIT 1
-                """, arguments: ["key": Data(publicKey)]
+            db.cachedStatement(
+                sql: """
+                    SELECT store_id FROM store_key WHERE public_key = :key
+                    UNION ALL SELECT store_id FROM enrolment WHERE public_key = :key LIMIT 1
+                    """), arguments: ["key": Data(publicKey)]
         ).flatMap(StoreID.init)
     }
 
     /// Ends a store's right to connect. Its open deliveries stay listed, off offer.
     public static func retire(_ store: StoreID, at now: Timestamp, in db: Database) throws {
         try StoreKeys.end(of: store, in: db)
-        try db.execute(
+        try db.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO store_key (public_key, store_id, state, since)
                 SELECT public_key, store_id, 'ended', ? FROM store WHERE store_id = ? AND public_key IS NOT NULL
-                """,
-            arguments: [now.milliseconds, store.rawValue])
-        try db.execute(
-            sql: "UPDATE store SET state = 'retired', public_key = NULL, retired_at = ? WHERE store_id = ?",
-            arguments: [now.milliseconds, store.rawValue])
-        try db.execute(sql: "DELETE FROM enrolment WHERE store_id = ? AND used_at IS NULL", arguments: [store.rawValue])
+                """
+        ).execute(arguments: [now.milliseconds, store.rawValue])
+        try db.cachedStatement(
+            sql: "UPDATE store SET state = 'retired', public_key = NULL, retired_at = ? WHERE store_id = ?"
+        ).execute(arguments: [now.milliseconds, store.rawValue])
+        try db.cachedStatement(sql: "DELETE FROM enrolment WHERE store_id = ? AND used_at IS NULL").execute(arguments: [
+            store.rawValue
+        ])
     }
 }

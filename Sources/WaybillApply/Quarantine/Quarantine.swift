@@ -40,10 +40,12 @@ struct Quarantine {
         }
         let tables = Set(manifest.tables.map { $0.shape.name.lowercased() })
         let ofJob = try String.fetchAll(
-            db, sql: "SELECT DISTINCT table_name FROM _waybill_quarantine WHERE job = ?",
+            db.cachedStatement(sql: "SELECT DISTINCT table_name FROM _waybill_quarantine WHERE job = ?"),
             arguments: [manifest.job.rawValue])
         for name in ofJob where !tables.contains(name.lowercased()) {
-            try db.execute(sql: "DELETE FROM _waybill_quarantine WHERE table_name = ?", arguments: [name])
+            try db.cachedStatement(sql: "DELETE FROM _waybill_quarantine WHERE table_name = ?").execute(arguments: [
+                name
+            ])
             notes.append("table \(name) is not in job \(manifest.job) any more: its quarantine is forgotten")
             try db.execute(sql: "DROP TABLE IF EXISTS main.\(quoted(QuarantineSchema.rowsPrefix + name))")
         }
@@ -174,11 +176,11 @@ struct Quarantine {
         }
         guard total > 0 else { return (0, nil) }
         let row = try Row.fetchOne(
-            db,
-            sql: """
-                SELECT *, count(*) OVER () AS count FROM _waybill_quarantine WHERE session = ? AND job = ?
-                ORDER BY CASE kind WHEN 'refused' THEN 0 WHEN 'kept' THEN 1 ELSE 2 END, id LIMIT 1
-                """,
+            db.cachedStatement(
+                sql: """
+                    SELECT *, count(*) OVER () AS count FROM _waybill_quarantine WHERE session = ? AND job = ?
+                    ORDER BY CASE kind WHEN 'refused' THEN 0 WHEN 'kept' THEN 1 ELSE 2 END, id LIMIT 1
+                    """),
             arguments: [manifest.session.rawValue, manifest.job.rawValue])
         guard let row, let first = QuarantineSchema.entry(row) else { return (0, nil) }
         let rows: Int = row["count"]
@@ -199,7 +201,8 @@ struct QuarantineSum: Equatable {
     init(in db: Database) throws {
         // At most ``QuarantineLimits/entriesInStoreMax`` rows, mostly none.
         let row = try Row.fetchOne(
-            db, sql: "SELECT count(*), total(id), max(id), total(attempts), total(version) FROM _waybill_quarantine")
+            db.cachedStatement(
+                sql: "SELECT count(*), total(id), max(id), total(attempts), total(version) FROM _waybill_quarantine"))
         values = row.map { Array($0.databaseValues) } ?? []
     }
 }

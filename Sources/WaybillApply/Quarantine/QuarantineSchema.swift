@@ -53,8 +53,9 @@ enum QuarantineSchema {
 
     static func exists(_ name: String, in db: Database) throws -> Bool {
         try Bool.fetchOne(
-            db,
-            sql: "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = ? COLLATE NOCASE AND type = 'table')",
+            db.cachedStatement(
+                sql: "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = ? COLLATE NOCASE AND type = 'table')"
+            ),
             arguments: [name]) ?? false
     }
 
@@ -83,7 +84,7 @@ enum QuarantineSchema {
     // MARK: what there is
 
     static func count(in db: Database) throws -> Int {
-        try Int.fetchOne(db, sql: "SELECT count(*) FROM _waybill_quarantine") ?? 0
+        try Int.fetchOne(db.cachedStatement(sql: "SELECT count(*) FROM _waybill_quarantine")) ?? 0
     }
 
     /// Names the content anew. Part of each transaction that changes it; the incarnation and the count of its changes
@@ -129,7 +130,8 @@ extension StoreDatabase {
             return QuarantineReport(
                 revision: try QuarantineSchema.revision(in: db), total: try QuarantineSchema.count(in: db),
                 entries: entries.compactMap(QuarantineSchema.entry),
-                ordersDone: try String.fetchAll(db, sql: "SELECT id FROM _waybill_quarantine_order ORDER BY place"))
+                ordersDone: try String.fetchAll(
+                    db.cachedStatement(sql: "SELECT id FROM _waybill_quarantine_order ORDER BY place")))
         }
     }
 

@@ -28,9 +28,9 @@ public enum StageHistoryRecord {
             history.add(sample)
             guard history != before else { continue }
             // Primary key.
-            try db.execute(
-                sql: "INSERT OR REPLACE INTO stage_history (store_id, stage, counts) VALUES (?, ?, ?)",
-                arguments: [name, sample.stage.rawValue, Data(history.bytes)])
+            try db.cachedStatement(
+                sql: "INSERT OR REPLACE INTO stage_history (store_id, stage, counts) VALUES (?, ?, ?)"
+            ).execute(arguments: [name, sample.stage.rawValue, Data(history.bytes)])
         }
     }
 
@@ -46,7 +46,7 @@ public enum StageHistoryRecord {
     private static func find(_ name: String, _ stage: DeliveryStage, in db: Database) throws -> StageHistory? {
         // Primary key.
         try Data.fetchOne(
-            db, sql: "SELECT counts FROM stage_history WHERE store_id = ? AND stage = ?",
+            db.cachedStatement(sql: "SELECT counts FROM stage_history WHERE store_id = ? AND stage = ?"),
             arguments: [name, stage.rawValue]
         ).flatMap { StageHistory(bytes: [UInt8]($0)) }
     }
