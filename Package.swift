@@ -176,7 +176,7 @@ let package = Package(
             [
                 "WaybillSimulation", "WaybillHub", "WaybillCapture", "WaybillJobs", "WaybillSessions",
                 "WaybillFaultDisk",
-                "WaybillDatabase", "WaybillModel", "WaybillWire", logging, grdb,
+                "WaybillDatabase", "WaybillModel", "WaybillSocket", "WaybillWire", crypto, logging, grdb,
             ]),
         // Both halves of the protocol in one process, over a network of our own.
         tests(

@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import GRDB
 import Logging
@@ -9,6 +10,7 @@ import WaybillHub
 import WaybillJobs
 import WaybillModel
 import WaybillSessions
+import WaybillSocket
 import WaybillWire
 
 /// Bugs of the product that the simulation has found, each as short as it can be told.
@@ -42,12 +44,66 @@ import WaybillWire
     }
 }
 
+extension FoundBugTests {
+    /// Seed 1765: the store was written down as enrolled, and turned away for as long as the hub ran.
+    @Test func aStoreWhoseNewRecordCouldNotBeReadIsLetInLater() throws {
+        let office = try SmallOffice()
+        let hub = try office.startHub()
+        try office.enrol(hub)
+        try office.disk.fail(.read, at: 1, forEver: true)
+        hub.storeChanged(SmallOffice.store)
+        hub.step()
+        #expect(office.admitted.isEmpty && hub.hasUnkeptOrders)
+        office.disk.heal()
+        hub.step()
+        #expect(office.admitted == [SmallOffice.key] && !hub.hasUnkeptOrders)
+        hub.close()
+    }
+
+    /// Seed 2371: chunks are looked at when they are handed out first; the disk lost a bit after that.
+    @Test func aPackageThatIsDamagedAfterItWasFirstHandedOutIsMadeAnew() throws {
+        let office = try SmallOffice()
+        let hub = try office.startHub()
+        try office.enrol(hub)
+        hub.storeChanged(SmallOffice.store)
+        let session = try hub.publish(office.job, isFull: false, stores: nil)
+        while hub.work() {}
+        hub.step()
+        let first = try office.grant(session, attempt: 1, hub)
+        #expect(try office.chunk(of: first, hub) != nil)
+        try office.damage(first.id)
+        #expect(try office.chunk(of: first, hub) != nil, "nobody has told the hub yet")
+        office.say(
+            .reports([
+                StoreReport(
+                    id: 1, incarnation: SmallOffice.incarnation, sequence: 1, session: session, job: office.job, run: 1,
+                    attempt: 1, outcome: .downloadFailed, at: Timestamp(milliseconds: 0), message: "damaged")
+            ]), to: hub)
+        let second = try office.grant(session, attempt: 2, hub)
+        #expect(try office.chunk(of: second, hub) == nil, "the hub looks again, and has it made anew")
+        hub.step()
+        while hub.work() {}
+        hub.step()
+        let third = try office.grant(session, attempt: 2, hub)
+        let data = try #require(try office.chunk(of: third, hub))
+        #expect(PackageID(Array(SHA256.hash(data: data))) == third.chunkHashes.first)
+        hub.close()
+    }
+}
+
 /// A hub with one table, one job and no store.
 private final class SmallOffice: SteppedLines {
     let job = JobID("labels").unsafelyUnwrapped
     let folder = NSTemporaryDirectory() + "waybill-office-\(UInt64.random(in: .min ... .max))"
     let disk = FaultDisk(seed: 1)
     private var home: HubHome { HubHome(at: folder) }
+
+    static let store = StoreID("S1").unsafelyUnwrapped
+    static let incarnation = Incarnation(counter: 1, random: 7)
+    static let publicKey = [UInt8](repeating: 5, count: 32)
+    static let key = (try? CurvePublicKey(bytes: publicKey).z85) ?? ""
+    private(set) var admitted: Set<String> = []
+    private var heard: [HubLetter] = []
 
     init() throws {
         try FaultDisk.install()
@@ -86,9 +142,63 @@ private final class SmallOffice: SteppedLines {
         try hub.operations.read { try SessionRecord.find(session, in: $0)?.status }
     }
 
-    func send(_ frame: [UInt8], to routing: [UInt8]) -> Bool { true }
+    // MARK: a store that is played by the test
+
+    func enrol(_ hub: SteppedHub) throws {
+        let now = Timestamp(milliseconds: 1_790_000_000_000)
+        try hub.operations.write { db in
+            try Enrolment.add(
+                Self.store, secretHash: [1], at: now, expiresAt: Timestamp(milliseconds: now.milliseconds + 1000),
+                in: db)
+            try Enrolment.use(
+                store: Self.store, secretHash: [1], publicKey: Self.publicKey, machine: "till", at: now, in: db)
+        }
+        let hq = try DatabaseQueue(path: home.hqDatabase)
+        try hq.write { try $0.execute(sql: "INSERT INTO store VALUES ('S1')") }
+        try hq.close()
+    }
+
+    func say(_ body: AgentLetter.Body, to hub: SteppedHub) {
+        let letter = AgentLetter(store: Self.store, incarnation: Self.incarnation, body: body)
+        hub.hear((try? letter.encoded()) ?? [], from: [0, 0, 0, 0, 1], key: Self.key)
+        hub.step()
+    }
+
+    func grant(_ session: SessionID, attempt: Int, _ hub: SteppedHub) throws -> Manifest {
+        heard = []
+        say(
+            .hello(.init(agentVersion: "1", sequence: 0, watermarks: [:], freeBytes: 1 << 30, progress: nil)), to: hub)
+        say(.request(session: session, run: 1, attempt: attempt), to: hub)
+        let grants = heard.compactMap { if case .grant(let grant) = $0 { grant } else { nil } }
+        return try Manifest(decoding: try #require(grants.last, "\(heard)").manifest)
+    }
+
+    /// The first chunk; nil when the hub says that it has none.
+    func chunk(of manifest: Manifest, _ hub: SteppedHub) throws -> [UInt8]? {
+        heard = []
+        say(.chunkRequest(package: manifest.id, index: 0), to: hub)
+        for case .chunk(_, _, let data) in heard { return data }
+        return nil
+    }
+
+    func damage(_ package: PackageID) throws {
+        let url = URL(fileURLWithPath: home.packages + "/\(package.hex).zst")
+        var bytes = try Data(contentsOf: url)
+        bytes[bytes.count / 2] ^= 1
+        // In place: the hub has the file open.
+        let handle = try FileHandle(forWritingTo: url)
+        try handle.write(contentsOf: bytes)
+        try handle.close()
+    }
+
+    // MARK: lines
+
+    func send(_ frame: [UInt8], to routing: [UInt8]) -> Bool {
+        if let letter = try? HubLetter(decoding: frame) { heard.append(letter) }
+        return true
+    }
     func announce(_ frame: [UInt8]) {}
     func answerEnrolment(_ frame: [UInt8], to routing: [UInt8]) {}
-    func admit(key: String) {}
-    func shutOut(key: String) {}
+    func admit(key: String) { admitted.insert(key) }
+    func shutOut(key: String) { admitted.remove(key) }
 }

@@ -26,6 +26,8 @@ struct HubTurn: ~Copyable {
     /// Orders of a turn that could not be written.
     var unkept: [HubOrder] = []
     private var rates = StoreRates()
+    /// Stores whose record has changed and could not be read.
+    private var unread: [StoreID] = []
 
     init(parts: HubParts, transport: any HubTransport, keys: EnrolledKeys) {
         self.parts = parts
@@ -35,7 +37,7 @@ struct HubTurn: ~Copyable {
         files = PackageFiles(home: parts.home)
     }
 
-    var hasUnkeptOrders: Bool { !unkept.isEmpty }
+    var hasUnkeptOrders: Bool { !unkept.isEmpty || !unread.isEmpty }
 
     /// What a turn collects: first everything to be kept, then everything to be said.
     struct Batch {
@@ -72,6 +74,7 @@ struct HubTurn: ~Copyable {
             orders += takeOrders()
             utcOffsetMinutes = parts.utcOffsetMinutes()
             endOldKeys(&batch)
+            readAgain(&batch)
             for order in orders { obey(order, &batch) }
             takePutOffHellos(&batch)
             var taken = 0
@@ -165,6 +168,8 @@ struct HubTurn: ~Copyable {
     private mutating func take(_ effect: DeskEffect, of store: StoreID, _ batch: inout Batch) {
         switch effect {
         case .saveDelivery(let delivery):
+            // The file may have been damaged after its chunks were looked at: they are looked at again.
+            if delivery.status == .downloadFailed, let package = delivery.package { chunks.forget(package.id) }
             batch.unwritten.note(delivery)
             batch.saves.append { try DeliveryRecord.save(delivery, in: $0) }
         case .saveContact(let record): batch.saves.append { try record.saveContact(in: $0) }
@@ -384,6 +389,8 @@ struct HubTurn: ~Copyable {
     mutating func storeChanged(_ store: StoreID, now: Timestamp, _ batch: inout Batch) {
         let found: StoreRecord?
         do { found = try parts.operations.read { try StoreRecord.find(store, in: $0) } } catch {
+            // Forgotten, it would keep a store that has just enrolled out, and one that was retired in.
+            if !unread.contains(store) { unread.append(store) }
             return parts.logger.error("store \(store) could not be loaded from hub.db: \(error)")
         }
         guard let record = found else { return }
@@ -392,6 +399,12 @@ struct HubTurn: ~Copyable {
             transport.admit(key, as: name)
         }
         withDesk(of: store, &batch) { $0.step(.recordChanged(record), now: now) }
+    }
+
+    private mutating func readAgain(_ batch: inout Batch) {
+        let stores = unread
+        unread = []
+        for store in stores { storeChanged(store, now: parts.clock.now(), &batch) }
     }
 }
 
