@@ -122,7 +122,7 @@ extension World {
             }
             if status == "Canceled", row["is_granted"], checker.statuses[call] != status { inspectPromise(call) }
             checker.statuses[call] = status
-            if status == "Applied", !checker.applied.contains(where: { $0.store == store && $0.session == session }) {
+            if status == "Applied", !isKnownAsApplied(session, store) {
                 checker.violate("session \(session) is shown as applied at store \(store), where it never was")
             }
             if status == "Canceled" { promise(call) }
@@ -130,6 +130,14 @@ extension World {
     }
 
     // MARK: at a store
+
+    private func isKnownAsApplied(_ session: SessionID, _ store: StoreID) -> Bool {
+        func isKnown() -> Bool { checker.applied.contains { $0.store == store && $0.session == session } }
+        if isKnown() { return true }
+        // An apply after which the disk could not be read was not looked at.
+        for machine in machines where machine.store == store { inspectOutcomes(of: machine) }
+        return isKnown()
+    }
 
     struct Before {
         var outcome: String?
@@ -191,6 +199,10 @@ extension World {
     /// A process that died right after a commit could not be looked at: what it had applied is found at its next start.
     func inspectStart(_ machine: Machine) {
         inspect(machine)
+        inspectOutcomes(of: machine)
+    }
+
+    private func inspectOutcomes(of machine: Machine) {
         let rows = try? machine.agent?.ledger.read {
             try Row.fetchAll($0, sql: "SELECT session, run FROM _waybill_outcome WHERE outcome = 'applied'")
         }

@@ -1,3 +1,4 @@
+import SwiftProtobuf
 import WaybillAgent
 import WaybillHub
 import WaybillModel
@@ -143,6 +144,10 @@ extension World: SteppedLines {
         guard !isHubDying else { return }
         let number = World.line(routing) - 1_000_000
         guard machines.indices.contains(number) else { return }
+        // What enrols is a new machine to the hub, also with the key that the store had: nobody knows yet how far it is.
+        if (try? WireEnrolReply(serializedBytes: frame))?.accepted == true {
+            checker.reached = checker.reached.filter { $0.key.store != machines[number].store }
+        }
         if strikes(.lost, 0.2) { return inject(.lost) }
         agenda.add(.enrolled(machines[number], frame), at: now + chance.milliseconds(1...100))
     }
