@@ -86,20 +86,22 @@ public enum DurableFile {
     public static func read(
         _ descriptor: Int32, offset: Int64, count: Int, path: String
     ) throws(FileFault) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        var done = 0
-        while done < count {
-            let got = bytes.withUnsafeMutableBytes {
-                pread(descriptor, $0.baseAddress! + done, count - done, off_t(offset) + off_t(done))
+        var fault: FileFault?
+        // Not zeroed first: most files are much shorter than what is asked for.
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
+            while done < count {
+                let got = pread(descriptor, buffer.baseAddress! + done, count - done, off_t(offset) + off_t(done))
+                if got > 0 {
+                    done += got
+                } else if got == 0 {
+                    break
+                } else if errno != EINTR {
+                    fault = FileFault("read", path)
+                    break
+                }
             }
-            if got < 0 {
-                if errno == EINTR { continue }
-                throw FileFault("read", path)
-            }
-            if got == 0 { break }
-            done += got
         }
-        if done < count { bytes.removeLast(count - done) }
+        if let fault { throw fault }
         return bytes
     }
 

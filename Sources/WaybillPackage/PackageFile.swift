@@ -55,7 +55,8 @@ public enum PackageFile {
         var hasher = SHA256()
         var total: Int64 = 0
         var isFrameOpen = true
-        var space = [UInt8](repeating: 0, count: PackageLimits.pieceBytes)
+        // Most packages are a few pages; what does not keep to its word fills the space and is asked for more.
+        var space = [UInt8](repeating: 0, count: Int(min(Int64(PackageLimits.pieceBytes), max(1, bytesMax))))
         while true {
             let piece = try input.next(PackageLimits.pieceBytes)
             if piece.isEmpty { break }
