@@ -10,17 +10,31 @@ from faultlib.chain import Skipped, Violation
 
 from . import machine, report
 from .bench import MILLION, Bench
+from .capture import capture
 from .changes import all_rows, one_percent, small_changes
+from .explosion import explosion
 from .figures import Figure
 from .first_load import first_load, memory
+from .parts import part
+from .tills import tills
+
+PACKAGE = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 
 # What is measured together stands under all its rows. In order of work: what is large comes last.
 ROWS: list[tuple[tuple[int, ...], str, Callable[[Bench], list[Figure]]]] = [
     ((1, 2, 12), "first load against the floor and PostgreSQL; memory", first_load),
+    ((6,), "an UPDATE at headquarters with and without capture", capture),
+    ((11,), "what tills wait for during full loads", tills),
     ((3,), "1 % of the rows changed", one_percent),
     ((4,), "all rows changed", all_rows),
     ((5,), "ten rows changed, and of a table ten times as large", small_changes),
+    ((13,), "a chain's assortments, delivery modes and prices worked out", explosion),
     ((12,), "memory with ten times the rows", memory),
+    ((7,), "building for many stores", part("build")),
+    ((8,), "fan-out to many agents", part("fan-out")),
+    ((9,), "many connected agents", part("connected")),
+    ((10,), "folding", part("fold")),
+    ((14,), "lists of a million deliveries", part("lists")),
 ]
 
 
@@ -37,9 +51,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--markdown", metavar="FILE", help="write them as a part of BENCHMARKS.md")
     parser.add_argument("--bin", metavar="FOLDER", help="of the programs (default: a release build)")
+    parser.add_argument(
+        "--golden", metavar="FOLDER", default=os.path.join(PACKAGE, "../shared/data/golden/tpcds-sf1"),
+        help="of row 13: input/*.csv (default: ../shared/data/golden/tpcds-sf1 beside the checkout)")
     parser.add_argument("--folder", metavar="FOLDER", help="where to work (default: the system's temporary folder)")
     options = parser.parse_args()
     options.rows = options.rows or (MILLION // 10 if options.quick else MILLION)
+    options.runs_are_usual = options.runs is None
     options.runs = options.runs or (1 if options.quick else 5)
     known = {row for rows, _, _ in ROWS for row in rows}
     try:
@@ -75,14 +93,13 @@ def main() -> int:
     # Also when it is told to stop it ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = parse()
-    package = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
     begun = time.monotonic()
     with Bench(options) as bench:
-        described = machine.describe(None)
-        described["waybill"] = machine.revision(package)
+        described = machine.describe()
+        described["waybill"] = machine.revision(PACKAGE)
         status = measure(bench)
-        if bench.open_replication is not None:
-            described["postgresql"] = bench.open_replication.version()
+        if bench.postgres_version is not None:
+            described["postgresql"] = bench.postgres_version
         figures, stages = bench.figures, bench.stages
     print(report.text(figures))
     print(f"\n{report.stages_text(stages)}")

@@ -36,16 +36,22 @@ class Bench:
         self.open_sites: dict[int, Site] = {}
         self.open_replication: Replication | None = None
         self.replication_is_missing: str | None = None
+        self.postgres_version: str | None = None
 
     def __enter__(self) -> "Bench":
         return self
 
     def __exit__(self, *_: object) -> None:
-        for site in self.open_sites.values():
-            site.close()
+        self.release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def release(self) -> None:
+        """Ends what runs; it is made anew when somebody asks for it."""
+        for rows in list(self.open_sites):
+            self.end_loaded_site(rows)
         if self.open_replication is not None:
             self.open_replication.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+            self.open_replication = None
 
     def say(self, words: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr, flush=True)
@@ -70,6 +76,8 @@ class Bench:
 
     def fresh_site(self, rows: int) -> Site:
         """A hub that has run nothing yet and a store without rows, not started yet. Whoever asks ends it."""
+        # Copies of one hub have its ports.
+        self.end_loaded_site(rows)
         folder = f"{self.folder}/fresh"
         shutil.rmtree(folder, ignore_errors=True)
         copy_durably(self.template(rows), folder)
@@ -122,6 +130,7 @@ class Bench:
             self.say(f"making two PostgreSQL clusters with {self.count(self.rows)} rows")
             try:
                 self.open_replication = Replication(self.rows)
+                self.postgres_version = self.open_replication.version()
             except Skipped as reason:
                 self.replication_is_missing = str(reason)
                 raise

@@ -6,11 +6,11 @@ import subprocess
 import time
 
 
-def describe(postgres: str | None) -> dict[str, str]:
+def describe() -> dict[str, str]:
     with open("/proc/meminfo") as file:
         kilobytes = int(file.readline().split()[1])
     load = os.getloadavg()
-    described = {
+    return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "processor": f"{processor()}, {os.cpu_count()} cores",
         "memory": f"{kilobytes / 1024 / 1024:.0f} GiB",
@@ -18,7 +18,6 @@ def describe(postgres: str | None) -> dict[str, str]:
         "sqlite": sqlite3.sqlite_version,
         "load before the first run": f"{load[0]:.1f} (1 min), {load[1]:.1f} (5 min)",
     }
-    return described if postgres is None else {**described, "postgresql": postgres}
 
 
 def processor() -> str:

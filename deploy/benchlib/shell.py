@@ -28,9 +28,15 @@ def timed(*command: str, standard_input: str | None = None) -> float:
 
 
 def load_in_one_go(hq: str, store: str) -> float:
-    """The floor: from HQ's file straight into a new store's, in a write-ahead log as the tills need it."""
+    """The floor: from HQ's file straight into a new store's."""
     remove(store)
+    return fill_in_one_go(hq, store)
+
+
+def fill_in_one_go(hq: str, store: str) -> float:
+    """In a write-ahead log, as the tills need it."""
     return timed("sqlite3", store, standard_input=f"""
+        .timeout 60000
         PRAGMA journal_mode = WAL;
         ATTACH '{hq}' AS hq;
         {prices.CREATE_STORE};
