@@ -72,7 +72,7 @@ SELECT_ROWS = """
     SELECT g.n, i.n, CASE v.n WHEN 0 THEN 'BLACK' ELSE 'WHITE' END, 'EUR', 'PCS',
         CASE d.n WHEN 0 THEN '2026-01-01' ELSE '2026-07-01' END,
         CASE d.n WHEN 0 THEN '2026-06-30' ELSE '2026-12-31' END,
-        99 + (i.n * 7919 + g.n * 131 + v.n * 17 + d.n * 7) % 100000, 1767225600"""
+        99 + ((i.n % 100003) * 7919 + g.n * 131 + v.n * 17 + d.n * 7) % 100000, 1767225600"""
 
 
 def fill_sqlite(db: sqlite3.Connection, rows: int) -> None:
@@ -126,7 +126,7 @@ def look_up(table: str, item: int) -> str:
 
 def contents(table: str) -> str:
     """Tells two sets of rows from each other well enough. Both dialects."""
-    return f"SELECT count(*), sum(amount_cents), sum(updated_at), sum(item_id * amount_cents) FROM {table}"
+    return f"SELECT count(*), sum(amount_cents), sum(updated_at), sum(CAST(item_id AS bigint) * amount_cents) FROM {table}"
 
 
 def sqlite_contents(path: str, table: str) -> tuple[str, ...]:
