@@ -9,7 +9,7 @@ from faultlib.chain import Violation
 
 # Between two looks: short against what is measured, and rare enough to leave the hub alone, which a look costs about
 # half a millisecond of its processor. A hundredth of what has passed already, but at least so much.
-LOOK_SECONDS, LOOK_PART = 0.002, 0.01
+LOOK_SECONDS, LOOK_PART = 0.003, 0.01
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -33,6 +33,9 @@ def goes_on(flag: str) -> bool:
 def pace(every: float, body, flag: str) -> None:
     """Runs the body so often; a time that was missed is not made up for."""
     due = time.monotonic()
+    body()
+    # Whoever has started us waits for this line.
+    print("open", flush=True)
     while goes_on(flag):
         body()
         due = max(due + every, time.monotonic())

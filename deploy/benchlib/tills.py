@@ -34,8 +34,8 @@ class Tills:
                 [sys.executable, "-m", "benchlib.till", role, self.store, str(self.items), self.flag],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
             for role in ROLES]
-        # Both are at work, and the waits of a quiet store are among what is shown.
-        time.sleep(0.5)
+        for process in self.processes:
+            expect(process.stdout.readline() == "open\n", "a till cannot use the store's database")
         return self
 
     def __exit__(self, *_: object) -> None:
