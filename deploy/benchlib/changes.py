@@ -2,7 +2,9 @@
 from . import prices
 from .bench import Bench
 from .figures import Figure, Samples, in_turn, seconds, times_faster
-from .site import Site
+from .site import STORE, Site
+
+LONG_LOCK_MS = 250
 
 
 class Updates:
@@ -45,7 +47,17 @@ def updates(bench: Bench, row: int, part: int, least: float) -> list[Figure]:
 
 
 def one_percent(bench: Bench) -> list[Figure]:
-    return updates(bench, 3, 100, 4)
+    return updates(bench, 3, 100, 4) + [with_longer_locks(bench)]
+
+
+def with_longer_locks(bench: Bench) -> Figure:
+    """What the 50 ms that a till waits at most cost: the same where the store allows more."""
+    changing = Updates(bench, 100)
+    with changing.site.settings(STORE, f"lock_budget_ms: {LONG_LOCK_MS}\n"):
+        took = in_turn(bench.runs, {"ours": changing.ours})["ours"]
+    return Figure(
+        0, f"1 % of {bench.count(bench.rows)} rows where tills may wait {LONG_LOCK_MS} ms", took.median, "s", None, None,
+        None, None, f"{took.spread}; for orientation")
 
 
 def all_rows(bench: Bench) -> list[Figure]:

@@ -3,6 +3,9 @@ import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
 from types import SimpleNamespace
 
 from faultlib.chain import HUB, Chain, eventually, expect
@@ -47,10 +50,12 @@ class Site(Chain):
             self.start(store)
         self.wait_online()
 
-    def wait_online(self) -> None:
+    def wait_online(self, since: str = "") -> None:
+        """Times in ISO 8601, UTC, compare as texts."""
         self.admin.connect_anew()
         eventually("all stores are online", 60, lambda: all(
-            store["online"] for store in self.admin.get("/v1/stores") if store["store"] in self.stores))
+            store["online"] and store["last_seen"] >= since
+            for store in self.admin.get("/v1/stores") if store["store"] in self.stores))
         # Greetings are over, and the processor is free for what is to be measured.
         time.sleep(0.3)
 
@@ -78,6 +83,26 @@ class Site(Chain):
         for store in self.stores:
             code = self.waybill("store", "add", store).strip()
             self.run("waybill-agent", "enrol", code, self.home(store))
+
+    @contextmanager
+    def settings(self, store: str, lines: str) -> Iterator[None]:
+        """Runs the store's agent with other settings meanwhile."""
+        path = f"{self.home(store)}/agent.yaml"
+        with open(path) as file:
+            usual = file.read()
+        try:
+            self.restart_with(store, path, usual + lines)
+            yield
+        finally:
+            self.restart_with(store, path, usual)
+
+    def restart_with(self, store: str, path: str, settings: str) -> None:
+        self.end(store)
+        with open(path, "w") as file:
+            file.write(settings)
+        begun = datetime.now(timezone.utc).isoformat()
+        self.start(store)
+        self.wait_online(since=begun)
 
     def memory(self) -> tuple[float, float]:
         """Peaks of the hub and of the first store's agent."""
