@@ -55,9 +55,8 @@ def with_longer_locks(bench: Bench) -> Figure:
     changing = Updates(bench, 100)
     with changing.site.settings(STORE, f"lock_budget_ms: {LONG_LOCK_MS}\n"):
         took = in_turn(bench.runs, {"ours": changing.ours})["ours"]
-    return Figure(
-        0, f"1 % of {bench.count(bench.rows)} rows where tills may wait {LONG_LOCK_MS} ms", took.median, "s", None, None,
-        None, None, f"{took.spread}; for orientation")
+    what = f"1 % of {bench.count(bench.rows)} rows where tills may wait {LONG_LOCK_MS} ms"
+    return Figure(0, what, took.median, "s", note=f"{took.spread}; for orientation")
 
 
 def all_rows(bench: Bench) -> list[Figure]:

@@ -35,5 +35,6 @@ def distribution() -> str:
 
 def revision(package: str) -> str:
     done = subprocess.run(
-        ["git", "-C", package, "rev-parse", "--short", "HEAD"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        ["git", "-C", package, "rev-parse", "--short", "HEAD"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return done.stdout.strip() or "unknown"

@@ -126,7 +126,8 @@ def look_up(table: str, item: int) -> str:
 
 def contents(table: str) -> str:
     """Tells two sets of rows from each other well enough. Both dialects."""
-    return f"SELECT count(*), sum(amount_cents), sum(updated_at), sum(CAST(item_id AS bigint) * amount_cents) FROM {table}"
+    mixed = "CAST(item_id AS bigint) * amount_cents"
+    return f"SELECT count(*), sum(amount_cents), sum(updated_at), sum({mixed}) FROM {table}"
 
 
 def sqlite_contents(path: str, table: str) -> tuple[str, ...]:

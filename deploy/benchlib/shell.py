@@ -40,7 +40,8 @@ def fill_in_one_go(hq: str, store: str) -> float:
         PRAGMA journal_mode = WAL;
         ATTACH '{hq}' AS hq;
         {prices.CREATE_STORE};
-        INSERT INTO {prices.STORE_TABLE} SELECT {", ".join(prices.COLUMNS)} FROM hq.prices ORDER BY {", ".join(prices.KEY)};
+        INSERT INTO {prices.STORE_TABLE}
+        SELECT {", ".join(prices.COLUMNS)} FROM hq.prices ORDER BY {", ".join(prices.KEY)};
         """)
 
 
