@@ -37,6 +37,7 @@ let package = Package(
         .executable(name: "waybill-agent", targets: ["waybill-agent"]),
         .executable(name: "waybill", targets: ["waybill"]),
         .executable(name: "waybill-sim", targets: ["waybill-sim"]),
+        .executable(name: "waybill-bench", targets: ["waybill-bench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -125,6 +126,14 @@ let package = Package(
                 logging, grdb, crypto,
             ]),
         program("waybill-sim", ["WaybillSimulation", arguments]),
+
+        // Measures parts of it: see `waybill-bench --help`. Not installed anywhere.
+        program(
+            "waybill-bench",
+            [
+                "WaybillHub", "WaybillAgent", "WaybillModel", "WaybillWire", "WaybillSocket", "WaybillDatabase",
+                "WaybillCapture", "WaybillJobs", "WaybillSessions", "CZeroMQ", arguments, logging, lifecycle, signals, grdb,
+            ]),
 
         program("waybill-hub", ["WaybillHub", "WaybillModel", arguments, logging, lifecycle, signals]),
         program("waybill-agent", ["WaybillAgent", "WaybillModel", arguments, logging, lifecycle, signals]),
