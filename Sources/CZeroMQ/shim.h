@@ -3,7 +3,8 @@
 
 #include <zmq.h>
 #include <errno.h>
-/* Glibc's Swift module does not export eventfd. */
+/* Glibc's Swift module does not export these. */
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 /* Works at run time on Debian's build although zmq.h lists it under DRAFT. Without it CURVE fails open. */

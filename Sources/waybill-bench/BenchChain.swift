@@ -91,6 +91,10 @@ struct BenchChain {
 
         """
 
+    /// Drawn anew for each row: what repeats itself would be compressed to nothing.
+    private static let amount = "100 + abs(random() % 100000)"
+    private static let moment = "strftime('%Y-%m-%dT%H:%M:%SZ', 1760000000 + abs(random() % 30000000), 'unixepoch')"
+
     private static func fillHeadquarters(_ home: HubHome, _ stores: [StoreID], _ size: ChainSize) throws {
         let hq = try OpenDatabase.queue(at: home.hqDatabase, label: "hq")
         defer { try? hq.close() }
@@ -117,8 +121,8 @@ struct BenchChain {
                         store_group (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM store_group WHERE n + 1 < :groups),
                         item (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM item WHERE n + 1 < :rows)
                     INSERT INTO price_row
-                    SELECT store_group.n, item.n, 'V' || (item.n % 7), 'EUR', 'pcs', '2026-01-01', NULL,
-                        100 + (item.n * 7919 + store_group.n * 31) % 9900, '2026-01-01T00:00:00Z'
+                    SELECT store_group.n, item.n, 'V' || (item.n % 7), 'EUR', 'pcs', '2026-01-01', NULL, \(amount),
+                        \(moment)
                     FROM store_group JOIN item
                     """,
                 arguments: ["groups": size.groups, "rows": size.rowsPerGroup])
@@ -151,7 +155,7 @@ struct BenchChain {
         try hq.write { db in
             try db.execute(
                 sql: """
-                    UPDATE price_row SET amount_cents = amount_cents + 1, updated_at = '2026-02-01T00:00:00Z'
+                    UPDATE price_row SET amount_cents = \(Self.amount), updated_at = \(Self.moment)
                     WHERE store_group < ? AND item_id < ?
                     """, arguments: [groups, rows])
         }

@@ -18,7 +18,10 @@ struct BenchCommand: AsyncParsableCommand {
 
             Exit status: 0 measured, whether or not the goals were met; 1 it could not be measured; 64 wrong usage.
             """,
-        subcommands: [BuildCommand.self, FoldCommand.self, ListCommand.self, ServeHubCommand.self])
+        subcommands: [
+            BuildCommand.self, FanOutCommand.self, ConnectedCommand.self, FoldCommand.self, ListCommand.self,
+            ServeHubCommand.self, AgentsCommand.self, BareRouterCommand.self, BareDealersCommand.self,
+        ])
 }
 
 /// What all measurements are told.
