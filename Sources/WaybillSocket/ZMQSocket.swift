@@ -88,21 +88,15 @@ public struct ZMQSocket: ~Copyable {
         return try sendAll([peer.bytes] + frames)
     }
 
-    /// Every frame is copied once. Handing our memory to libzmq would save that, but CURVE encrypts into memory of its
-    /// own anyway, which takes many times as long as the copy.
+    /// Every frame is copied once, which is nothing for short ones; for those that go to many there is ``SharedFrame``.
     private func sendAll(_ frames: [[UInt8]]) throws(SocketError) -> SendResult {
         precondition(!frames.isEmpty, "a message has at least one frame")
         let socket = handle.open
         for (index, frame) in frames.enumerated() {
             let more = index < frames.count - 1 ? ZMQ_SNDMORE : 0
             while zmq_send(socket, frame, frame.count, ZMQ_DONTWAIT | more) < 0 {
-                switch zmq_errno() {
-                case EINTR: continue
-                // Also in mid-message, when the connection ends: libzmq then takes back the frames before.
-                case EAGAIN: return .full
-                case EHOSTUNREACH: return .unreachable
-                default: throw SocketError.last("send a message")
-                }
+                guard let result = try unsent() else { continue }
+                return result
             }
         }
         return .sent

@@ -202,6 +202,8 @@ private final class SteppedTransport: HubTransport {
         lines.send(frame, to: routing.bytes) ? .sent : .unreachable
     }
 
+    func send(_ frame: SharedFrame, to routing: RoutingID) -> SendResult { send(frame.copied, to: routing) }
+
     func announce(_ frame: [UInt8]) { lines.announce(frame) }
     func answerEnrolment(_ frame: [UInt8], to routing: RoutingID) { lines.answerEnrolment(frame, to: routing.bytes) }
     func admit(_ key: CurvePublicKey, as name: String) { lines.admit(key: key.z85) }

@@ -16,26 +16,21 @@ extension HubTurn {
             switch outgoing {
             case .letter(let store, let routing, let letter): try send(letter, to: routing, store)
             case .grant(let store, let routing, let session, let run, let attempt, let package):
-                guard
-                    let (manifest, signature) = try parts.operations.read({
-                        try PackageRecord.manifest(of: package, in: $0)
-                    })
-                else {
+                guard let signed = try signedManifest(of: package) else {
                     let reason = "the package of session \(session) is no longer kept"
                     return try send(.notGranted(session: session, run: run, reason: reason), to: routing, store)
                 }
                 let grant = HubLetter.Grant(
-                    session: session, run: run, attempt: attempt, manifest: manifest,
-                    signature: try parts.keyring.signature(of: manifest, signed: signature))
+                    session: session, run: run, attempt: attempt, manifest: signed.manifest,
+                    signature: signed.signature)
                 try send(.grant(grant), to: routing, store)
             case .chunk(let store, let routing, let package, let index):
                 do {
-                    let data = try soundChunk(index, of: package)
-                    guard !data.isEmpty else {
+                    guard let frame = try chunkFrame(index, of: package) else {
                         let reason = "the package has no chunk \(index)"
                         return try send(.noChunk(package: package, index: index, reason: reason), to: routing, store)
                     }
-                    try send(.chunk(package: package, index: index, data: data), to: routing, store)
+                    note(try transport.send(frame, to: routing), routing, store)
                     parts.logger.debug("chunk \(index) of package \(package) sent to store \(store)")
                     CrashPoint.chunkSent.pass()
                 } catch {
@@ -55,7 +50,10 @@ extension HubTurn {
 
     /// A full queue drops the letter: whoever it was for asks again by its own timer.
     private mutating func send(_ letter: HubLetter, to routing: RoutingID, _ store: StoreID?) throws {
-        let result = try transport.send(try letter.encoded(), to: routing)
+        note(try transport.send(try letter.encoded(), to: routing), routing, store)
+    }
+
+    private mutating func note(_ result: SendResult, _ routing: RoutingID, _ store: StoreID?) {
         if result == .unreachable, let store {
             _ = desks[store]?.step(.unreachable(routing: routing.bytes), now: parts.clock.now())
         }

@@ -11,6 +11,7 @@ protocol HubTransport: AnyObject {
     /// The next request of somebody who has a code but no place in the list yet.
     func nextEnrolment() throws -> ReceivedMessage?
     func send(_ frame: [UInt8], to routing: RoutingID) throws -> SendResult
+    func send(_ frame: SharedFrame, to routing: RoutingID) throws -> SendResult
     func announce(_ frame: [UInt8]) throws
     func answerEnrolment(_ frame: [UInt8], to routing: RoutingID) throws
     /// Lets connections with this key in from now on.
@@ -48,6 +49,10 @@ final class SocketTransport: HubTransport {
 
     func send(_ frame: [UInt8], to routing: RoutingID) throws -> SendResult {
         try sockets.agents.send([frame], to: routing)
+    }
+
+    func send(_ frame: SharedFrame, to routing: RoutingID) throws -> SendResult {
+        try sockets.agents.send(frame, to: routing)
     }
 
     func announce(_ frame: [UInt8]) throws { _ = try sockets.announcements.send([Array("waybill".utf8), frame]) }

@@ -15,6 +15,8 @@ struct HubTurn: ~Copyable {
     var desks: [StoreID: Desk] = [:]
     var files: PackageFiles
     var chunks = SoundChunks()
+    var frames = ChunkFrames()
+    var manifests = GrantedManifests()
     var keys: EnrolledKeys
     var enrolments = EnrolmentLimit()
     /// What the jobs say about order and windows.

@@ -51,6 +51,8 @@ extension HubTurn {
     mutating func notePackageLost(_ package: PackageID, _ store: StoreID, because error: any Error) {
         if let fault = error as? FileFault, fault.isShortOfDescriptors { return }
         chunks.forget(package)
+        frames.forget(package)
+        manifests.forget(package)
         files.close(package)
         unkept.append(.packageLost(package, store))
     }
