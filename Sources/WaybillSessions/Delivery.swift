@@ -207,12 +207,7 @@ extension Delivery {
     }
 
     /// The store may ask for it and have it.
-    public var isOnOffer: Bool {
-        switch status {
-        case .available, .requested, .downloaded, .downloadFailed, .applyFailed: cancelAskedAt == nil
-        case .applied, .noData, .canceled, .superseded, .suspended: false
-        }
-    }
+    public var isOnOffer: Bool { cancelAskedAt == nil && status.mayBeOnOffer }
 
     /// How a note begins that tells of a closed window.
     public static let windowNote = "waits for its window"

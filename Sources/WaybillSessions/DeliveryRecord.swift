@@ -6,43 +6,7 @@ import WaybillModel
 public enum DeliveryRecord {
     /// Writes the delivery as it is now.
     public static func save(_ delivery: Delivery, in db: Database) throws {
-        let told = delivery.told
-        try db.cachedStatement(
-            sql: """
-                INSERT OR REPLACE INTO delivery (
-                    session, store_id, session_id, job, epoch, version, package, status, is_open, is_no_data, run,
-                    is_granted, cancel_asked_at, cancel_reason, is_revoked_by_hub, superseded_by, note, told_outcome,
-                    told_attempt, told_message, told_transient, told_failures, attempts, requested_at, downloaded_at,
-                    applied_at, canceled_at, rows_changed, longest_lock_ms, message, try_count, forgiven_attempts,
-                    ignores_window, exceptions
-                ) VALUES (
-                    :session, :store, :session_id, :job, :epoch, :version, :package, :status, :is_open, :is_no_data,
-                    :run, :is_granted, :cancel_asked_at, :cancel_reason, :is_revoked, :superseded_by, :note,
-                    :told_outcome, :told_attempt, :told_message, :told_transient, :told_failures, :attempts,
-                    :requested_at, :downloaded_at, :applied_at, :canceled_at, :rows_changed, :longest_lock_ms, :message,
-                    :try_count, :forgiven_attempts, :ignores_window, :exceptions
-                )
-                """
-        ).execute(arguments: [
-            "session": delivery.session.number, "store": delivery.store.rawValue,
-            "session_id": delivery.session.rawValue, "job": delivery.job.rawValue,
-            "epoch": delivery.version.epoch, "version": delivery.version.number,
-            "package": delivery.package?.id.hex, "status": delivery.status.rawValue, "is_open": delivery.isOpen,
-            "is_no_data": delivery.isNoData, "run": delivery.run, "is_granted": delivery.isGranted,
-            "cancel_asked_at": delivery.cancelAskedAt?.milliseconds, "cancel_reason": delivery.cancelReason,
-            "is_revoked": delivery.isRevokedByHub, "superseded_by": delivery.supersededBy?.rawValue,
-            "note": delivery.note, "told_outcome": told.standing?.outcome.rawValue,
-            "told_attempt": told.standing?.attempt ?? 0, "told_message": told.message,
-            "told_transient": told.isTransient,
-            "told_failures": told.lastingFailures.map(String.init).joined(separator: " "),
-            "attempts": told.attempts, "requested_at": told.requestedAt?.milliseconds,
-            "downloaded_at": told.downloadedAt?.milliseconds,
-            "applied_at": told.appliedAt?.milliseconds, "canceled_at": told.canceledAt?.milliseconds,
-            "rows_changed": told.rowsChanged, "longest_lock_ms": told.longestLockMilliseconds,
-            "message": delivery.message, "try_count": delivery.tryCount,
-            "forgiven_attempts": delivery.forgivenAttempts, "ignores_window": delivery.ignoresWindow,
-            "exceptions": told.exceptions,
-        ])
+        try DeliveryWriter(in: db).save(delivery)
     }
 
     /// The store's deliveries that the hub still has to do with. Index delivery_open.
@@ -106,6 +70,45 @@ public enum DeliveryRecord {
     }
 }
 
+/// As much of an open delivery as planning needs, for thousands of stores at once.
+public struct OpenDelivery: Sendable {
+    public var session: SessionID
+    public var version: Version
+    public var status: DeliveryStatus
+    /// The store may ask for it and have it.
+    public var isOnOffer: Bool
+
+    /// The newest of each store that has an open delivery of the job. Index delivery_open_of_job.
+    public static func newest(of job: JobID, in db: Database) throws -> [StoreID: OpenDelivery] {
+        let rows = try Row.fetchCursor(
+            db,
+            sql: """
+                SELECT store_id, session_id, epoch, version, status, cancel_asked_at IS NOT NULL FROM delivery
+                WHERE job = ? AND is_open ORDER BY session
+                """, arguments: [job.rawValue])
+        var newest: [StoreID: OpenDelivery] = [:]
+        while let row = try rows.next() {
+            guard let store = StoreID(row[0]), let session = SessionID(row[1]),
+                let status = DeliveryStatus(rawValue: row[4])
+            else { throw DatabaseError(message: "hub.db holds a delivery with a damaged name") }
+            newest[store] = OpenDelivery(
+                session: session, version: Version(epoch: row[2], number: row[3]), status: status,
+                isOnOffer: status.mayBeOnOffer && !(row[5] as Bool))
+        }
+        return newest
+    }
+}
+
+extension DeliveryStatus {
+    /// On offer, unless a cancel was asked for.
+    var mayBeOnOffer: Bool {
+        switch self {
+        case .available, .requested, .downloaded, .downloadFailed, .applyFailed: true
+        case .applied, .noData, .canceled, .superseded, .suspended: false
+        }
+    }
+}
+
 func timestamp(_ milliseconds: Int64?) -> Timestamp? { milliseconds.map(Timestamp.init(milliseconds:)) }
 
 /// Packages in and out of `hub.db`; the files themselves lie in the hub's folder `packages`.
@@ -142,6 +145,21 @@ public enum PackageRecord {
         return PackageRef(
             id: id, kind: PackageKind(rawValue: row["kind"]) ?? .full, bases: bases.compactMap(watermark),
             rows: row["rows"], bytes: row["bytes"])
+    }
+
+    /// What the packages of sessions are, by the session's number.
+    static func kinds(of sessions: [Int64], in db: Database) throws -> [Int64: Set<PackageKind>] {
+        // Index package_by_session.
+        let rows = try Row.fetchCursor(
+            try db.cachedStatement(
+                sql: """
+                    SELECT DISTINCT session, kind FROM package WHERE session IN (SELECT value FROM json_each(?))
+                    """), arguments: ["[\(sessions.map(String.init).joined(separator: ","))]"])
+        var kinds: [Int64: Set<PackageKind>] = [:]
+        while let row = try rows.next() {
+            if let kind = PackageKind(rawValue: row[1]) { kinds[row[0], default: []].insert(kind) }
+        }
+        return kinds
     }
 
     /// The signed description of a package, as it goes over the wire; nil also when its file is no longer kept.

@@ -80,28 +80,62 @@ public struct StoreRecord: Hashable, Sendable {
                 WHERE store_id = ?
                 """
         ).execute(arguments: [
-            agentVersion, incarnation.counter, Int64(bitPattern: incarnation.random), sequence,
-            lastSeen?.milliseconds, message, id.rawValue,
+            agentVersion, incarnation.counter, Int64(bitPattern: incarnation.random), sequence, lastSeen?.milliseconds,
+            message, id.rawValue,
         ])
     }
 
     /// The watermarks the store last told.
     public static func positions(of store: StoreID, in db: Database) throws -> [JobID: Watermark] {
-        let rows = try Row.fetchAll(
-            db.cachedStatement(sql: "SELECT * FROM position WHERE store_id = ?"), arguments: [store.rawValue])
+        // Primary key prefix (store_id).
+        let rows = try Row.fetchCursor(
+            try db.cachedStatement(sql: "SELECT job, epoch, version, session FROM position WHERE store_id = ?"),
+            arguments: [store.rawValue])
         var positions: [JobID: Watermark] = [:]
-        for row in rows {
-            if let job = JobID(row["job"]), let mark = watermark(row) { positions[job] = mark }
+        while let row = try rows.next() {
+            guard let job = JobID(row[0]), let session = SessionID(row[3]) else { continue }
+            positions[job] = Watermark(version: Version(epoch: row[1], number: row[2]), session: session)
         }
         return positions
     }
 
-    /// Replaces the watermarks of a store by what it says now.
+    /// Where stores stand that have something of the job.
+    public static func positions(at job: JobID, in db: Database) throws -> [StoreID: Watermark] {
+        // All of the table, which has a short row for each store and job.
+        let rows = try Row.fetchCursor(
+            db, sql: "SELECT store_id, epoch, version, session FROM position WHERE job = ?", arguments: [job.rawValue])
+        // Thousands of stores stand at a few sessions.
+        var sessions: [String: SessionID?] = [:]
+        var positions: [StoreID: Watermark] = [:]
+        while let row = try rows.next() {
+            let name: String = row[3]
+            if sessions[name] == nil { sessions.updateValue(SessionID(name), forKey: name) }
+            guard let store = StoreID(row[0]), let known = sessions[name], let session = known else { continue }
+            positions[store] = Watermark(version: Version(epoch: row[1], number: row[2]), session: session)
+        }
+        return positions
+    }
+
+    /// Stores that take part, by name.
+    public static func active(in db: Database) throws -> [StoreID] {
+        try String.fetchAll(db, sql: "SELECT store_id FROM store WHERE state = 'active' ORDER BY store_id")
+            .compactMap(StoreID.init)
+    }
+
+    /// Replaces the watermarks of a store by what it says now. Those that stay as they are, are not written.
     public static func savePositions(_ positions: [JobID: Watermark], of store: StoreID, in db: Database) throws {
-        try db.cachedStatement(sql: "DELETE FROM position WHERE store_id = ?").execute(arguments: [store.rawValue])
-        for (job, mark) in positions {
+        let before = try self.positions(of: store, in: db)
+        for job in before.keys where positions[job] == nil {
+            try db.execute(
+                sql: "DELETE FROM position WHERE store_id = ? AND job = ?", arguments: [store.rawValue, job.rawValue])
+        }
+        for (job, mark) in positions where before[job] != mark {
             try db.cachedStatement(
-                sql: "INSERT INTO position (store_id, job, epoch, version, session) VALUES (?, ?, ?, ?, ?)"
+                sql: """
+                    INSERT INTO position (store_id, job, epoch, version, session) VALUES (?, ?, ?, ?, ?)
+                    ON CONFLICT (store_id, job) DO UPDATE
+                        SET epoch = excluded.epoch, version = excluded.version, session = excluded.session
+                    """
             ).execute(arguments: [
                 store.rawValue, job.rawValue, mark.version.epoch, mark.version.number, mark.session.rawValue,
             ])

@@ -151,7 +151,10 @@ struct RawInserts {
         schema = try template.read { db in
             try String.fetchAll(
                 db,
-                sql: "SELECT sql FROM sqlite_schema WHERE tbl_name = 'delivery' AND sql IS NOT NULL ORDER BY type DESC")
+                sql: """
+                    SELECT sql FROM sqlite_schema
+                    WHERE tbl_name = 'delivery' AND type IN ('table', 'index') AND sql IS NOT NULL ORDER BY type DESC
+                    """)
         }
     }
 

@@ -200,8 +200,8 @@ import WaybillSessions
         let other = try StoreID("S2").orThrow()
         for count in 1...5 {
             try hub.write { db in
-                try StageHistoryRecord.add(
-                    StageSample(stage: .request, milliseconds: 100_000, bytes: 0, rows: 0), of: store, in: db)
+                let sample = StageSample(stage: .request, milliseconds: 100_000, bytes: 0, rows: 0)
+                try StageHistoryRecord.add([(store: store, sample: sample)], in: db)
             }
             let expected = try hub.read { try StageHistoryRecord.expected(entry, of: other, floor: 1, in: $0) }
             #expect(expected == (count < 5 ? 60_000 : 3 * 131_072))

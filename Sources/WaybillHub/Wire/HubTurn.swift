@@ -43,7 +43,7 @@ struct HubTurn: ~Copyable {
 
     /// What a turn collects: first everything to be kept, then everything to be said.
     struct Batch {
-        var saves: [(Database) throws -> Void] = []
+        var saves = TurnWrites()
         var sends: [Outgoing] = []
         var replies: [@Sendable () -> Void] = []
         /// Jobs to run for stores that have lost what they had.
@@ -111,7 +111,7 @@ struct HubTurn: ~Copyable {
         probeAfterFailure(&batch)
         guard !batch.saves.isEmpty || !batch.catchUps.isEmpty else { return }
         let begun = try parts.operations.write { db in
-            for save in batch.saves { try save(db) }
+            try batch.saves.write(in: db)
             return try batch.catchUps.map { job, store in
                 try SessionRecord.create(
                     job: job, request: SessionRequest(isFull: false, stores: [store.rawValue]), at: parts.clock.now(),
@@ -134,9 +134,16 @@ struct HubTurn: ~Copyable {
 
     // MARK: desks
 
-    /// The store's desk, loaded from `hub.db` at its first event; nil when there is no such store.
     mutating func withDesk(
         of store: StoreID, _ batch: inout Batch, _ body: (inout Desk) throws -> [DeskEffect]
+    ) rethrows {
+        try withDesk(of: store, &batch) { desk, _ in try body(&desk) }
+    }
+
+    /// The store's desk, loaded from `hub.db` at its first event; nothing happens when there is no such store.
+    /// - Parameter body: is lent what the turn has not written yet; keeping it would mean copying it for each message.
+    mutating func withDesk(
+        of store: StoreID, _ batch: inout Batch, _ body: (inout Desk, Unwritten) throws -> [DeskEffect]
     ) rethrows {
         guard var desk = desks.removeValue(forKey: store) ?? load(store) else { return }
         if batch.before[store] == nil { batch.before[store] = desk }
@@ -144,8 +151,8 @@ struct HubTurn: ~Copyable {
         desk.settings.keyNews = parts.keyring.news
         desk.hubUTCOffsetMinutes = utcOffsetMinutes
         desk.settings.startSpreadMilliseconds = desks.count * HubLimits.spreadMillisecondsPerStore
-        let effects = try body(&desk)
-        learn(desk.stages.takeSamples(), of: store, &batch)
+        let effects = try body(&desk, batch.unwritten)
+        batch.saves.learn(desk.stages.takeSamples(), of: store)
         desks[store] = desk
         batch.touched.insert(store)
         for effect in effects { take(effect, of: store, &batch) }
@@ -173,10 +180,9 @@ struct HubTurn: ~Copyable {
             // The file may have been damaged after its chunks were looked at: they are looked at again.
             if delivery.status == .downloadFailed, let package = delivery.package { chunks.forget(package.id) }
             batch.unwritten.note(delivery)
-            batch.saves.append { try DeliveryRecord.save(delivery, in: $0) }
-        case .saveContact(let record): batch.saves.append { try record.saveContact(in: $0) }
-        case .savePositions(let positions):
-            batch.saves.append { try StoreRecord.savePositions(positions, of: store, in: $0) }
+            batch.saves.save(delivery)
+        case .saveContact(let record): batch.saves.saveContact(record)
+        case .savePositions(let positions): batch.saves.savePositions(positions, of: store)
         case .send(let routing, let letter): batch.sends.append(.letter(store, RoutingID(routing), letter))
         case .sendGrant(let routing, let session, let run, let attempt, let package):
             batch.sends.append(
@@ -234,10 +240,11 @@ struct HubTurn: ~Copyable {
         if putOff(letter, message, of: store, now: now, &batch) { return }
         let operations = parts.operations
         let logger = parts.logger
-        let unwritten = batch.unwritten
-        var rates = self.rates
-        defer { self.rates = rates }
-        withDesk(of: store, &batch) { desk in
+        // Moved out and back, not copied: it knows all stores.
+        var rates = StoreRates()
+        swap(&rates, &self.rates)
+        defer { swap(&rates, &self.rates) }
+        withDesk(of: store, &batch) { desk, unwritten in
             var known: [Delivery] = []
             for session in letter.sessions(beside: desk.positions) where desk.deliveries[session] == nil {
                 if let delivery = unwritten.delivery(session, store) {

@@ -72,6 +72,9 @@ public struct StageHistory: Hashable, Sendable {
 
     // MARK: units
 
+    /// Whether anything is learnt from a sample.
+    static func isTelling(_ sample: StageSample) -> Bool { cost(sample) != nil }
+
     /// Milliseconds, or milliseconds for each MiB or each 1,000 rows.
     private static func cost(_ sample: StageSample) -> Double? {
         let milliseconds = Double(max(0, sample.milliseconds))

@@ -20,17 +20,28 @@ public enum StageHistoryRecord {
                 """)
     }
 
-    /// Learns from a stage that has ended, in the transaction that writes its end.
-    public static func add(_ sample: StageSample, of store: StoreID, in db: Database) throws {
-        for name in [store.rawValue, everybody] {
-            var history = try find(name, sample.stage, in: db) ?? StageHistory()
-            let before = history
-            history.add(sample)
-            guard history != before else { continue }
+    /// Learns from stages that have ended, in the transaction that writes their ends. Each row is read and written
+    /// once, also that of all stores, which every sample changes.
+    public static func add(_ samples: [(store: StoreID, sample: StageSample)], in db: Database) throws {
+        var histories: [(name: String, stage: DeliveryStage, before: StageHistory?, now: StageHistory)] = []
+        var places: [String: Int] = [:]
+        for (store, sample) in samples where StageHistory.isTelling(sample) {
+            for name in [store.rawValue, everybody] {
+                let key = sample.stage.rawValue + " " + name
+                let place = places[key] ?? histories.count
+                if place == histories.count {
+                    let known = try find(name, sample.stage, in: db)
+                    histories.append((name, sample.stage, known, known ?? StageHistory()))
+                    places[key] = place
+                }
+                histories[place].now.add(sample)
+            }
+        }
+        for history in histories where history.before != history.now {
             // Primary key.
             try db.cachedStatement(
                 sql: "INSERT OR REPLACE INTO stage_history (store_id, stage, counts) VALUES (?, ?, ?)"
-            ).execute(arguments: [name, sample.stage.rawValue, Data(history.bytes)])
+            ).execute(arguments: [history.name, history.stage.rawValue, Data(history.now.bytes)])
         }
     }
 
@@ -46,7 +57,7 @@ public enum StageHistoryRecord {
     private static func find(_ name: String, _ stage: DeliveryStage, in db: Database) throws -> StageHistory? {
         // Primary key.
         try Data.fetchOne(
-            db.cachedStatement(sql: "SELECT counts FROM stage_history WHERE store_id = ? AND stage = ?"),
+            try db.cachedStatement(sql: "SELECT counts FROM stage_history WHERE store_id = ? AND stage = ?"),
             arguments: [name, stage.rawValue]
         ).flatMap { StageHistory(bytes: [UInt8]($0)) }
     }
