@@ -18,8 +18,9 @@ extension HubBackend {
         let now = clock.now()
         return try await operations.reading { db in
             let stalled = try stalled(contacts, now: now, in: db)
+            let live = LiveCounts(contacts, stalled)
             return try SessionList.lines(query.restricted(filter.isStalled ? stalled : nil), in: db).map {
-                try summary($0.session, $0.deliveries, contacts, stalled, in: db)
+                try summary($0, live, in: db)
             }
         }
     }
@@ -29,7 +30,6 @@ extension HubBackend {
         let now = clock.now()
         return try await operations.reading { db in
             let session = try find(reference, in: db)
-            let counts = try SessionList.rollUp(session.id, in: db)
             let stalled = try stalled(contacts, of: session.id, now: now, in: db)
             let deliveries = try DeliveryRecord.all(of: session.id, in: db).map { delivery in
                 var detail = detail(delivery, contacts[delivery.store])
@@ -37,7 +37,7 @@ extension HubBackend {
                 return detail
             }
             return SessionDetail(
-                summary: try summary(session, counts, contacts, stalled, in: db), deliveries: deliveries,
+                summary: try summary(session, contacts, stalled, in: db), deliveries: deliveries,
                 approval: try approval(session, in: db))
         }
     }
@@ -48,7 +48,7 @@ extension HubBackend {
         return try await operations.reading { db in
             let session = try find(reference, in: db)
             let stalled = try stalled(contacts, of: session.id, now: now, in: db)
-            return try summary(session, try SessionList.rollUp(session.id, in: db), contacts, stalled, in: db)
+            return try summary(session, contacts, stalled, in: db)
         }
     }
 
@@ -63,32 +63,33 @@ extension HubBackend {
     }
 
     private func summary(
-        _ session: SessionRecord, _ counts: [DeliveryStatus: Int], _ contacts: [StoreID: HubOrder.Contact],
-        _ stalled: [StalledKey: StalledDetail], in db: Database
+        _ session: SessionRecord, _ contacts: [StoreID: HubOrder.Contact], _ stalled: [StalledKey: StalledDetail],
+        in db: Database
     ) throws -> SessionSummary {
-        var volume = try SessionList.volume(session.id, in: db)
-        if session.status == .awaitingApproval {
-            let held = try HeldSession.volume(session.id, in: db)
-            volume = (volume.rows + held.rows, volume.bytes + held.bytes, volume.bytesDone)
+        let live = LiveCounts(contacts, stalled)
+        guard let line = try SessionList.lines(of: [session], in: db).first else {
+            throw AdminError.notFound("there is no session \(session.id)")
         }
-        let underWay = contacts.values.compactMap(\.progress).filter { $0.session == session.id }
-            .reduce(0) { $0 + $1.bytesDone }
-        let kind = try kind(session, in: db)
-        return SessionSummary(
-            id: session.id, job: session.job, status: RollUp.status(session.status, counts), kind: kind,
-            version: session.status == .started ? nil : session.version, createdAt: UTCTime(session.createdAt),
-            rows: volume.rows, bytes: volume.bytes, bytesDone: min(volume.bytes, volume.bytesDone + underWay),
-            deliveries: Dictionary(counts.map { ($0.key.rawValue, $0.value) }, uniquingKeysWith: { a, _ in a }),
-            message: session.message.isEmpty ? nil : session.message, waitsFor: session.waitsFor,
-            exceptions: try QuarantineRecord.exceptions(of: session.id, in: db),
-            stalled: stalled.keys.count { $0.session == session.id })
+        return try summary(line, live, in: db)
     }
 
-    private func kind(_ session: SessionRecord, in db: Database) throws -> SessionKind? {
-        // Index package_by_session.
-        let kinds = try String.fetchSet(
-            db, sql: "SELECT DISTINCT kind FROM package WHERE session = ?", arguments: [session.id.number])
-        return kinds.count > 1 ? .mixed : kinds.first.flatMap(SessionKind.init(rawValue:))
+    private func summary(_ line: SessionLine, _ live: LiveCounts, in db: Database) throws -> SessionSummary {
+        let (session, tally) = (line.session, line.tally)
+        var (rows, bytes) = (tally.rows, tally.bytes)
+        if session.status == .awaitingApproval {
+            let held = try HeldSession.volume(session.id, in: db)
+            (rows, bytes) = (rows + held.rows, bytes + held.bytes)
+        }
+        let underWay = live.bytesUnderWay[session.id] ?? 0
+        let kind = line.kinds.count > 1 ? .mixed : line.kinds.first.flatMap { SessionKind(rawValue: $0.rawValue) }
+        return SessionSummary(
+            id: session.id, job: session.job, status: RollUp.status(session.status, tally.deliveries), kind: kind,
+            version: session.status == .started ? nil : session.version, createdAt: UTCTime(session.createdAt),
+            rows: rows, bytes: bytes, bytesDone: min(bytes, tally.bytesDone + underWay),
+            deliveries: Dictionary(
+                tally.deliveries.map { ($0.key.rawValue, $0.value) }, uniquingKeysWith: { a, _ in a }),
+            message: session.message.isEmpty ? nil : session.message, waitsFor: session.waitsFor,
+            exceptions: tally.exceptions, stalled: live.stalled[session.id] ?? 0)
     }
 
     private func detail(_ delivery: Delivery, _ contact: HubOrder.Contact?) -> DeliveryDetail {
@@ -197,6 +198,20 @@ extension HubBackend {
             guard !slice.isLast else { return reply }
             try await Task.sleep(for: .milliseconds(RetentionLimits.pauseMilliseconds))
         }
+    }
+}
+
+/// What is known of sessions beside `hub.db`, counted once for all lines of a list.
+private struct LiveCounts {
+    /// Bytes that stores have of packages which they are still fetching.
+    var bytesUnderWay: [SessionID: Int64] = [:]
+    var stalled: [SessionID: Int] = [:]
+
+    init(_ contacts: [StoreID: HubOrder.Contact], _ stalled: [StalledKey: StalledDetail]) {
+        for progress in contacts.values.compactMap(\.progress) {
+            bytesUnderWay[progress.session, default: 0] += progress.bytesDone
+        }
+        for key in stalled.keys { self.stalled[key.session, default: 0] += 1 }
     }
 }
 

@@ -191,8 +191,12 @@ extension SessionRecord {
 /// A line of the session list.
 public struct SessionLine: Sendable {
     public var session: SessionRecord
+    /// What its deliveries add up to.
+    public var tally: SessionTally
+    /// What its packages are.
+    public var kinds: Set<PackageKind>
     /// How many deliveries show which status.
-    public var deliveries: [DeliveryStatus: Int]
+    public var deliveries: [DeliveryStatus: Int] { tally.deliveries }
 }
 
 /// What to list.
@@ -219,57 +223,52 @@ public struct SessionQuery: Sendable {
 public enum SessionList {
     /// The newest sessions that the filter lets through, newest first, each with its roll-up.
     public static func lines(_ filter: SessionQuery, in db: Database) throws -> [SessionLine] {
-        // Walks the table backwards by its rowid and stops at the limit; delivery_status answers the EXISTS.
+        // Walks the table backwards by its rowid and stops at the limit; the key of session_tally answers the EXISTS.
         let rows = try Row.fetchAll(
-            db.cachedStatement(
-                sql: """
-                    SELECT * FROM session
-                    WHERE (:job IS NULL OR job = :job)
-                        AND (:since IS NULL OR created_at >= :since)
-                        AND (:only IS NULL OR number IN (SELECT value FROM json_each(:only)))
-                        AND (:all OR :status = 'NoData' OR status <> 'NoData')
-                        AND (:status IS NULL OR status = :status OR EXISTS (
-                            SELECT 1 FROM delivery WHERE delivery.session = session.number AND delivery.status = :status))
-                    ORDER BY number DESC
-                    LIMIT :limit
-                    """),
+            db,
+            sql: """
+                SELECT * FROM session
+                WHERE (:job IS NULL OR job = :job)
+                    AND (:since IS NULL OR created_at >= :since)
+                    AND (:only IS NULL OR number IN (SELECT value FROM json_each(:only)))
+                    AND (:all OR :status = 'NoData' OR status <> 'NoData')
+                    AND (:status IS NULL OR status = :status OR EXISTS (
+                        SELECT 1 FROM session_tally AS tally
+                        WHERE tally.session = session.number AND tally.status = :status AND tally.deliveries > 0))
+                ORDER BY number DESC
+                LIMIT :limit
+                """,
             arguments: [
                 "job": filter.job, "since": filter.since?.milliseconds, "all": filter.includesNoData,
                 "status": filter.status, "limit": filter.limit,
                 "only": filter.only.map { "[\($0.map(String.init).joined(separator: ","))]" },
             ])
-        return try rows.compactMap(SessionRecord.init).map { session in
-            SessionLine(session: session, deliveries: try rollUp(session.id, in: db))
+        return try lines(of: rows.compactMap(SessionRecord.init), in: db)
+    }
+
+    /// The lines of these sessions, in their order.
+    public static func lines(of sessions: [SessionRecord], in db: Database) throws -> [SessionLine] {
+        let numbers = sessions.map(\.id.number)
+        let tallies = try SessionTally.find(numbers, in: db)
+        let kinds = try PackageRecord.kinds(of: numbers, in: db)
+        return sessions.map { session in
+            SessionLine(
+                session: session, tally: tallies[session.id.number] ?? SessionTally(),
+                kinds: kinds[session.id.number] ?? [])
         }
     }
 
-    /// Counts by status. Index delivery_status only.
+    /// Counts by status.
     public static func rollUp(_ id: SessionID, in db: Database) throws -> [DeliveryStatus: Int] {
-        var counts: [DeliveryStatus: Int] = [:]
-        let rows = try Row.fetchAll(
-            db.cachedStatement(sql: "SELECT status, count(*) AS count FROM delivery WHERE session = ? GROUP BY status"),
-            arguments: [id.number])
-        for row in rows {
-            if let status = DeliveryStatus(rawValue: row["status"]) { counts[status] = row["count"] }
-        }
-        return counts
+        try SessionTally.find([id.number], in: db)[id.number]?.deliveries ?? [:]
     }
 
     /// What a session's deliveries add up to, however many share a package: rows, compressed bytes, and of the bytes
     /// those that have arrived.
     public static func volume(_ id: SessionID, in db: Database) throws -> (rows: Int64, bytes: Int64, bytesDone: Int64)
     {
-        // Primary key prefix (session); package by its key.
-        let row = try Row.fetchOne(
-            db.cachedStatement(
-                sql: """
-                    SELECT sum(package.rows) AS rows, sum(package.bytes) AS bytes,
-                        sum(package.bytes) FILTER (WHERE delivery.status IN ('Downloaded', 'Applied', 'ApplyFailed')) AS done
-                    FROM delivery JOIN package ON package.id = delivery.package
-                    WHERE delivery.session = ? AND NOT delivery.is_no_data
-                    """),
-            arguments: [id.number])
-        return (row?["rows"] ?? 0, row?["bytes"] ?? 0, row?["done"] ?? 0)
+        let tally = try SessionTally.find([id.number], in: db)[id.number] ?? SessionTally()
+        return (tally.rows, tally.bytes, tally.bytesDone)
     }
 
     /// A store's newest deliveries, newest first.

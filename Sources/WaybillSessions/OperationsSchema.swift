@@ -157,6 +157,7 @@ enum OperationsSchema {
         migrator.registerMigration("quarantine") { db in try QuarantineRecord.createTables(in: db) }
         migrator.registerMigration("stage_history") { db in try StageHistoryRecord.createTable(in: db) }
         migrator.registerMigration("keys of stores") { db in try StoreKeys.createTables(in: db) }
+        migrator.registerMigration("tallies of sessions") { db in try SessionTally.createTable(in: db) }
         return migrator
     }
 }

@@ -188,11 +188,4 @@ public struct QuarantineRecord: Hashable, Sendable {
     public static func total(of store: StoreID, in db: Database) throws -> Int {
         try Int.fetchOne(db, sql: "SELECT total FROM quarantine WHERE store_id = ?", arguments: [store.rawValue]) ?? 0
     }
-
-    /// Rows of a session that stores have put into quarantine. Index delivery_exceptions.
-    public static func exceptions(of session: SessionID, in db: Database) throws -> Int {
-        try Int.fetchOne(
-            db, sql: "SELECT sum(exceptions) FROM delivery WHERE session = ? AND exceptions > 0",
-            arguments: [session.number]) ?? 0
-    }
 }

@@ -83,6 +83,7 @@ public enum Retention {
             sql: "DELETE FROM package_base WHERE package IN (SELECT id FROM package WHERE session = ?)",
             arguments: [number])
         try db.execute(sql: "DELETE FROM package WHERE session = ?", arguments: [number])
+        try SessionTally.forget(number, in: db)
         try db.execute(sql: "DELETE FROM session WHERE number = ?", arguments: [number])
         return packages
     }
@@ -181,6 +182,39 @@ extension Retention {
                 JOIN delivery ON delivery.store_id = store.store_id AND delivery.is_open
                 JOIN session ON session.number = delivery.session
                 WHERE store.state = 'active'
+                """)
+        return rows.compactMap { row in
+            guard let store = StoreID(row["store_id"]), let job = JobID(row["job"]) else { return nil }
+            return Need(store: store, job: job, version: row["version"], token: row["token"])
+        }
+    }
+
+    /// For each state of a job that any active store needs, the first of those stores by name: thousands of stores stand
+    /// at a few.
+    public static func firstNeeds(in db: Database) throws -> [Need] {
+        let inactive = "(SELECT store_id FROM store WHERE state <> 'active')"
+        // position as a whole, which has a short row for each store and job; index delivery_open alone; session by its
+        // keys, once for each group.
+        let rows = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT min(store_id) AS store_id, job, version, token
+                FROM (
+                    SELECT held.store_id, session.job, session.version, session.token
+                    FROM (
+                        SELECT min(store_id) AS store_id, session FROM position
+                        WHERE store_id NOT IN \(inactive) GROUP BY session
+                    ) AS held
+                    JOIN session ON session.id = held.session
+                    UNION ALL
+                    SELECT coming.store_id, session.job, session.version, session.token
+                    FROM (
+                        SELECT min(store_id) AS store_id, session FROM delivery
+                        WHERE is_open AND store_id NOT IN \(inactive) GROUP BY session
+                    ) AS coming
+                    JOIN session ON session.number = coming.session
+                )
+                GROUP BY job, version, token
                 """)
         return rows.compactMap { row in
             guard let store = StoreID(row["store_id"]), let job = JobID(row["job"]) else { return nil }
