@@ -44,20 +44,17 @@ struct HubBackend: AdminBackend {
         let notFolding = notFolding(now)
         return try await operations.reading { db in
             let stalled = try stalled(contacts, now: now, in: db)
-            let records = try StoreRecord.all(in: db)
-            let active = records.filter { $0.state == .active }
-            let online = active.filter { contacts[$0.id]?.isOnline == true }.count
-            let behind = try SessionList.behind(in: db)
+            let stores = try StoreCounts.all(in: db)
+            // Only an active store counts as connected, see Desk.
+            let online = contacts.values.count(where: \.isOnline)
             let failures = try SessionList.failures(limit: 20, in: db)
             let quarantined = try QuarantineRecord.totals(in: db)
             var status = HubStatus(
                 hub: HubStatus.Hub(version: WaybillVersion.text, startedAt: UTCTime(startedAt), home: home.path),
                 stores: HubStatus.Stores(
-                    active: active.count, online: online, offline: active.count - online,
-                    behind: active.filter { behind[$0.id] != nil }.count,
-                    pending: records.filter { $0.state == .pending }.count,
-                    retired: records.filter { $0.state == .retired }.count, quarantined: quarantined.count,
-                    quarantinedRows: quarantined.values.reduce(0, +)),
+                    active: stores.active, online: online, offline: max(0, stores.active - online),
+                    behind: stores.behind, pending: stores.pending, retired: stores.retired,
+                    quarantined: quarantined.count, quarantinedRows: quarantined.values.reduce(0, +)),
                 sessions: HubStatus.Sessions(
                     running: try SessionList.runningCount(in: db), failedStores: Set(failures.map(\.store)).count,
                     awaitingApproval: try HeldSession.awaitingCount(in: db), stalledDeliveries: stalled.count),
@@ -69,7 +66,7 @@ struct HubBackend: AdminBackend {
                         at: UTCTime(at), store: failure.store, session: failure.session, message: failure.message)
                 }, notFolding: notFolding)
             status.diverged = try VerificationRecord.diverged(in: db).map(HubStatus.Divergence.init)
-            status.keys = keyCounts(records)
+            status.keys = try keyCounts(stores, in: db)
             return status
         }
     }

@@ -106,14 +106,12 @@ extension HubBackend {
     }
 
     /// What of it belongs into the hub's state at a glance.
-    func keyCounts(_ records: [StoreRecord]) -> HubStatus.Keys {
+    func keyCounts(_ stores: StoreCounts, in db: Database) throws -> HubStatus.Keys {
         let next = keyring.news.next
-        let active = records.filter { $0.state == .active }
         return HubStatus.Keys(
             nextAnnounced: next != nil,
-            unawareStores: next.map { unaware(active, of: $0.curve + $0.signing).count } ?? 0,
-            renewalsAsked: active.filter { $0.renewalAskedAt != nil }.count,
-            oldKeysValid: active.filter { $0.spareKeys.contains { $0.state == .former } }.count)
+            unawareStores: try next.map { try StoreCounts.unaware(of: $0.curve + $0.signing, in: db) } ?? 0,
+            renewalsAsked: stores.renewalsAsked, oldKeysValid: stores.oldKeysValid)
     }
 }
 

@@ -25,7 +25,7 @@ struct HubUsage {
             let extent = try ChangeLog.extent(in: db)
             return (extent.rows, extent.bytes, try unusedBytes(in: db))
         }
-        let (holds, unused) = try operations.read { (try Retention.needs(in: $0), try unusedBytes(in: $0)) }
+        let (holds, unused) = try operations.read { (try Retention.firstNeeds(in: $0), try unusedBytes(in: $0)) }
         disk.reusableBytes += unused
         // Made by the publisher when it starts.
         guard FileManager.default.fileExists(atPath: home.rowsDatabase) else { return HubUsage(disk: disk) }
