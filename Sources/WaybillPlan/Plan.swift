@@ -70,42 +70,26 @@ struct ScopeSet: Hashable, Sendable {
 extension Rows {
     /// Groups stores by what they see and by the content they stand at, and leaves out those with nothing new.
     ///
-    /// Costs a few index steps for each store and scope and reads no row of any store table.
+    /// Costs an index step for each scope of a store, and for all stores that see and lack the same, one comparison;
+    /// reads no row of any store table.
     public func plan(_ job: Job, at derivation: Derivation, for targets: [PlanTarget]) throws -> SessionPlan {
         try queue.read { db in
             let floor =
                 try Int64.fetchOne(db, sql: "SELECT floor FROM job WHERE job = ?", arguments: [job.id.rawValue]) ?? 0
-            let reader = ScopeReader(job: job.id, db: db)
-            var groups: [Difference: PackagePlan] = [:]
-            var order: [Difference] = []
-            var noData: [StoreID] = []
+            let reader = try ScopeReader(job: job.id, version: derivation.version.number, for: targets, in: db)
+            var usable: [Base: Bool] = [:]
+            var groups = PlanGroups()
             for target in targets.sorted(by: { $0.store < $1.store }) {
-                let now = try reader.scopes(of: target.store, at: derivation.version.number)
-                var difference = Difference(
-                    audience: now, held: ScopeSet(entries: []), before: ScopeSet(entries: []), now: now, bases: nil)
-                if let base = target.base, try isUsable(base, floor: floor, at: derivation, in: db) {
-                    difference = try reader.difference(
-                        of: target.store, from: base.version, to: derivation.version.number, now: now)
-                    if difference.isEmpty {
-                        noData.append(target.store)
-                        continue
-                    }
+                var base = target.base
+                if let named = base {
+                    let isUsable = try usable[named] ?? isUsable(named, floor: floor, at: derivation, in: db)
+                    usable[named] = isUsable
+                    if !isUsable { base = nil }
                 }
-                if groups[difference] == nil {
-                    order.append(difference)
-                    // Stores of one group stand at content that is equal as far as the package goes, whatever version
-                    // they name it by; so the first one's version will do.
-                    groups[difference] = PackagePlan(
-                        stores: [], contentVersion: difference.bases == nil ? nil : target.base?.version, bases: [],
-                        audience: now, scopesBefore: difference.before, scopesNow: difference.now,
-                        scopesHeld: difference.held)
-                }
-                groups[difference]?.stores.append(target.store)
-                if let base = target.base, difference.bases != nil, groups[difference]?.bases.contains(base) == false {
-                    groups[difference]?.bases.append(base)
-                }
+                let standing = try reader.standing(of: target.store, base: base?.version)
+                try groups.add(target, standing) { try reader.difference(standing) }
             }
-            return SessionPlan(packages: order.compactMap { groups[$0] }, noData: noData)
+            return SessionPlan(packages: groups.packages, noData: groups.noData)
         }
     }
 
@@ -131,7 +115,7 @@ extension Rows {
 }
 
 /// What separates a store from a derivation. Equal differences, equal packages.
-private struct Difference: Hashable {
+struct Difference: Hashable {
     /// All that the store sees now. A package is for one audience, by definition, even where two lack the same.
     var audience: ScopeSet
     /// All that it saw at the base: the audience, unless it has moved since.
@@ -144,65 +128,4 @@ private struct Difference: Hashable {
     var bases: [Int64]?
 
     var isEmpty: Bool { bases != nil && before.entries.isEmpty && now.entries.isEmpty }
-}
-
-/// Scope look-ups of one plan, remembered: thousands of stores share a few sets.
-private final class ScopeReader {
-    private let job: JobID
-    private let db: Database
-    private var changes: [ChangeKey: Int64] = [:]
-
-    private struct ChangeKey: Hashable {
-        var entry: ScopeSet.Entry
-        var version: Int64
-    }
-
-    init(job: JobID, db: Database) {
-        self.job = job
-        self.db = db
-    }
-
-    func scopes(of store: StoreID, at version: Int64) throws -> ScopeSet {
-        // Primary key prefix (job, store_id).
-        let rows = try Row.fetchAll(
-            db,
-            sql: """
-                SELECT table_name, scope FROM member
-                WHERE job = ? AND store_id = ? AND _born <= ? AND _died > ?
-                """,
-            arguments: [job.rawValue, store.rawValue, version, version])
-        return ScopeSet(entries: rows.map { ScopeSet.Entry(table: $0["table_name"], scope: $0["scope"]) }.sorted())
-    }
-
-    /// What a store lacks that sees the scopes `now`.
-    func difference(of store: StoreID, from base: Int64, to version: Int64, now: ScopeSet) throws -> Difference {
-        let before = try scopes(of: store, at: base)
-        if before != now {
-            return Difference(
-                audience: now, held: before, before: before, now: now,
-                bases: try before.entries.map { try lastChange(in: $0, at: base) })
-        }
-        var changed = ScopeSet(entries: [])
-        var bases: [Int64] = []
-        for entry in now.entries {
-            let had = try lastChange(in: entry, at: base)
-            guard try lastChange(in: entry, at: version) != had else { continue }
-            changed.entries.append(entry)
-            bases.append(had)
-        }
-        return Difference(audience: now, held: now, before: changed, now: changed, bases: bases)
-    }
-
-    /// The newest version, up to `version`, at which anything in a scope changed: equal numbers, equal rows.
-    private func lastChange(in entry: ScopeSet.Entry, at version: Int64) throws -> Int64 {
-        let key = ChangeKey(entry: entry, version: version)
-        if let known = changes[key] { return known }
-        // Primary key (table_name, scope, version): one step.
-        let found =
-            try Int64.fetchOne(
-                db, sql: "SELECT max(version) FROM scope_change WHERE table_name = ? AND scope = ? AND version <= ?",
-                arguments: [entry.table, entry.scope, version]) ?? 0
-        changes[key] = found
-        return found
-    }
 }

@@ -92,8 +92,9 @@ final class SessionBuilder {
         _ plan: PackagePlan, job: Job, derivation: Derivation, session: SessionRecord, _ targets: [SessionTarget],
         _ work: inout SessionWork
     ) throws {
+        let concerned = Set(plan.stores)
         let marks = Dictionary(
-            targets.filter { plan.stores.contains($0.store) }.map { ($0.store, $0.watermark) },
+            targets.filter { concerned.contains($0.store) }.map { ($0.store, $0.watermark) },
             uniquingKeysWith: { a, _ in a })
         var bases: [Watermark] = []
         if plan.kind == .delta {
@@ -103,7 +104,8 @@ final class SessionBuilder {
         }
         for start in stride(from: 0, to: max(bases.count, 1), by: Limits.basesMax) {
             let slice = Array(bases.dropFirst(start).prefix(Limits.basesMax))
-            let stores = plan.stores.filter { plan.kind == .full || (marks[$0] ?? nil).map(slice.contains) ?? false }
+            let chosen = Set(slice)
+            let stores = plan.stores.filter { plan.kind == .full || (marks[$0] ?? nil).map(chosen.contains) ?? false }
             let sealed = try seal(plan, bases: slice, job: job, derivation: derivation, session: session)
             guard let sealed else {
                 work.noData += stores

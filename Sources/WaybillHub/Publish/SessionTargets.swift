@@ -30,12 +30,13 @@ extension SessionBuilder {
     func sessionTargets(of job: JobID, _ request: SessionRequest) throws -> [SessionTarget] {
         let wanted = request.stores.map { Set($0.compactMap(StoreID.init)) }
         return try operations.read { db in
+            let positions = try StoreRecord.positions(at: job, in: db)
             var known: [SessionID: Base?] = [:]
             var targets: [SessionTarget] = []
-            for record in try StoreRecord.all(in: db) where record.state == .active {
-                if let wanted, !wanted.contains(record.id) { continue }
-                var target = SessionTarget(store: record.id)
-                if let mark = try StoreRecord.positions(of: record.id, in: db)[job] {
+            for store in try StoreRecord.active(in: db) {
+                if let wanted, !wanted.contains(store) { continue }
+                var target = SessionTarget(store: store)
+                if let mark = positions[store] {
                     if known[mark.session] == nil { known[mark.session] = try base(of: mark.session, in: db) }
                     target.standing = known[mark.session] ?? nil
                     if !request.isFull {
@@ -54,14 +55,17 @@ extension SessionBuilder {
         of job: JobID, _ targets: [SessionTarget]
     ) throws -> [StoreID: PendingBase] {
         try operations.read { db in
+            let newest = try OpenDelivery.newest(of: job, in: db)
+            guard !newest.isEmpty else { return [:] }
+            var known: [SessionID: Base?] = [:]
             var pending: [StoreID: PendingBase] = [:]
             for target in targets {
-                let open = try DeliveryRecord.open(of: target.store, in: db).filter { $0.job == job }
-                guard let newest = open.last, newest.isOnOffer, let base = try base(of: newest.session, in: db)
-                else { continue }
+                guard let open = newest[target.store], open.isOnOffer else { continue }
+                if known[open.session] == nil { known[open.session] = try base(of: open.session, in: db) }
+                guard let base = known[open.session] ?? nil else { continue }
                 pending[target.store] = PendingBase(
-                    watermark: Watermark(version: newest.version, session: newest.session), base: base,
-                    isUndisturbed: [.available, .requested, .downloaded].contains(newest.status))
+                    watermark: Watermark(version: open.version, session: open.session), base: base,
+                    isUndisturbed: [.available, .requested, .downloaded].contains(open.status))
             }
             return pending
         }
