@@ -82,15 +82,12 @@ extension Shadows {
         let columns = shape.columns.map { "here." + quoted($0.name) }.joined(separator: ", ")
         let key = shape.key.map { "here." + quoted($0) }
         let sameKey = shape.key.map { "there.\(quoted($0)) = here.\(quoted($0))" }.joined(separator: " AND ")
-        let packaged = self.packaged(shape)
-        return { after in
+        return laidOver(
+            shape, key: key,
             """
-            \(packaged(after))
-            UNION ALL
             SELECT \(columns) FROM main.\(quoted(shape.name)) AS here
             WHERE NOT EXISTS (SELECT 1 FROM package.\(quoted(shape.name)) AS there WHERE \(sameKey))
-                AND NOT EXISTS (SELECT 1 FROM \(removed) AS there WHERE \(sameKey)) AND \(after(key))
-            """
-        }
+                AND NOT EXISTS (SELECT 1 FROM \(removed) AS there WHERE \(sameKey))
+            """)
     }
 }

@@ -23,14 +23,22 @@ final class Shadows {
 
     func shadow(_ shape: TableShape) -> String { "main." + quoted(Shadows.shadowPrefix + shape.name) }
 
-    /// A SELECT of rows for the shadow. It is given what makes the condition for rows after the shadow's last one, from
-    /// the key as it stands in that SELECT.
-    typealias Source = (_ after: (_ key: [String]) -> String) -> String
+    /// Where the rows of a shadow come from.
+    struct Source {
+        /// A SELECT of rows. It is given what makes the condition for a slice's rows, from the key as it stands in that
+        /// SELECT.
+        var rows: (_ isInSlice: (_ key: [String]) -> String) -> String
+        /// The relations that it walks through, with the key of each as it stands there.
+        var walked: [(relation: String, key: [String])]
+    }
 
     /// The package's rows.
     func packaged(_ shape: TableShape) -> Source {
         let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
-        return { "SELECT \(columns) FROM package.\(quoted(shape.name)) WHERE \($0(shape.key.map(quoted)))" }
+        let relation = "package." + quoted(shape.name)
+        let key = shape.key.map(quoted)
+        return Source(
+            rows: { "SELECT \(columns) FROM \(relation) WHERE \($0(key))" }, walked: [(relation: relation, key: key)])
     }
 
     /// The store's rows with the package's laid over them.
@@ -40,18 +48,30 @@ final class Shadows {
         let byName = Dictionary(zip(shape.columns.map(\.name), values), uniquingKeysWith: { first, _ in first })
         let key = shape.key.compactMap { byName[$0] }
         let sameKey = zip(shape.key, key).map { "there.\(quoted($0)) = \($1)" }.joined(separator: " AND ")
-        let packaged = self.packaged(shape)
         func isIn(_ table: String) -> String {
             "EXISTS (SELECT 1 FROM package.\(quoted(table)) AS there WHERE \(sameKey))"
         }
-        return { after in
+        return laidOver(
+            shape, key: key,
             """
-            \(packaged(after))
-            UNION ALL
             SELECT \(values.joined(separator: ", ")) FROM main.\(quoted(shape.name)) AS here
-            WHERE NOT \(isIn(shape.name)) AND NOT \(isIn(shape.name + PackageTables.removedSuffix)) AND \(after(key))
-            """
-        }
+            WHERE NOT \(isIn(shape.name)) AND NOT \(isIn(shape.name + PackageTables.removedSuffix))
+            """)
+    }
+
+    /// The package's rows and those of the store that stay.
+    /// - Parameter staying: a SELECT of the store's table AS here, which ends in a condition.
+    /// - Parameter key: as it stands there.
+    func laidOver(_ shape: TableShape, key: [String], _ staying: String) -> Source {
+        let packaged = self.packaged(shape)
+        return Source(
+            rows: { isInSlice in
+                """
+                \(packaged.rows(isInSlice))
+                UNION ALL
+                \(staying) AND \(isInSlice(key))
+                """
+            }, walked: packaged.walked + [(relation: "main.\(quoted(shape.name)) AS here", key: key)])
     }
 
     /// Makes the shadow of a table and fills it, a slice at a time.
@@ -61,35 +81,32 @@ final class Shadows {
             try self.db.execute(
                 sql: PackageTables.storeStatement(shape, name: Shadows.shadowPrefix + shape.name, schema: "main"))
         }
+        let bounds = SliceBounds(db: db, source: source)
+        try bounds.create()
         var total: Int64 = 0
-        while true {
+        var isFirst = true
+        var isLast = false
+        while !isLast {
             guard !shouldStop() else { throw ApplyFault.canceled }
-            let statement = fillStatement(shape, isFirst: total == 0, from: source)
-            var count = 0
+            isLast = try !bounds.moveOn(isFirst: isFirst)
+            let statement = fillStatement(shape, bounds, isFirst: isFirst, isLast: isLast)
             try slice {
                 try self.db.execute(sql: statement)
-                count = self.db.changesCount
+                total += Int64(self.db.changesCount)
             }
-            total += Int64(count)
-            if count < ApplyLimits.sliceRows { return total }
+            isFirst = false
         }
+        try bounds.drop()
+        return total
     }
 
-    /// Copies the next rows in key order. The shadow's own last key is the cursor: values do not pass through here.
-    ///
-    /// By the primary keys of all tables, all columns of them: without the plus signs, which take away the cursor's
-    /// affinity, SQLite looks up the first column only and reads every row that shares it.
-    func fillStatement(_ shape: TableShape, isFirst: Bool, from source: Source) -> String {
+    /// Copies a slice's rows in key order: values do not pass through here. By the primary keys of all tables, all
+    /// columns of them.
+    func fillStatement(_ shape: TableShape, _ bounds: SliceBounds, isFirst: Bool, isLast: Bool) -> String {
         let key = shape.key.map(quoted).joined(separator: ", ")
         let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
-        let cursor = shape.key.map { "+" + quoted($0) }.joined(separator: ", ")
-        let lastFirst = shape.key.map { quoted($0) + " DESC" }.joined(separator: ", ")
-        let last = "SELECT \(cursor) FROM \(shadow(shape)) ORDER BY \(lastFirst) LIMIT 1"
-        let rows = source { key in isFirst ? "true" : "(\(key.joined(separator: ", "))) > (\(last))" }
-        return """
-            INSERT INTO \(shadow(shape)) (\(columns))
-            SELECT \(columns) FROM (\(rows)) ORDER BY \(key) LIMIT \(ApplyLimits.sliceRows)
-            """
+        let rows = bounds.source.rows { bounds.condition($0, isFirst: isFirst, isLast: isLast) }
+        return "INSERT INTO \(shadow(shape)) (\(columns)) SELECT \(columns) FROM (\(rows)) ORDER BY \(key)"
     }
 
     /// One short transaction, timed, and a pause after it.

@@ -33,10 +33,19 @@ import WaybillPackage
             try db.execute(sql: "ATTACH DATABASE ? AS package", arguments: [raw])
             try db.execute(sql: PackageTables.storeStatement(Parcel.price, name: "_waybill_shadow_price"))
             let shadows = Shadows(db: db, pause: { _ in }, shouldStop: { false })
-            let statement = shadows.fillStatement(Parcel.price, isFirst: false, from: shadows.merged(Parcel.price))
-            return try Row.fetchAll(db, sql: "EXPLAIN QUERY PLAN " + statement).map { row -> String in row["detail"] }
+            let bounds = SliceBounds(db: db, source: shadows.merged(Parcel.price))
+            try bounds.create()
+            return try [
+                bounds.moveStatement(isFirst: false),
+                shadows.fillStatement(Parcel.price, bounds, isFirst: false, isLast: false),
+            ].flatMap { statement in
+                try Row.fetchAll(db, sql: "EXPLAIN QUERY PLAN " + statement).map { row -> String in row["detail"] }
+            }
         }
-        #expect(plan.filter { $0.contains("USING PRIMARY KEY ((zone,product_id)>(?,?))") }.count == 2)
+        let after = "USING PRIMARY KEY ((zone,product_id)>(?,?)"
+        // Where the slice ends, and its rows: of the package and of the store.
+        #expect(plan.filter { $0.contains(after + ")") }.count == 2)
+        #expect(plan.filter { $0.contains(after + " AND (zone,product_id)<(?,?))") }.count == 2)
         #expect(plan.filter { $0.contains("USING PRIMARY KEY (zone=? AND product_id=?)") }.count == 2)
         #expect(!plan.contains { $0.contains("TEMP B-TREE") })
     }
