@@ -209,7 +209,7 @@ extension Retention {
                     UNION ALL
                     SELECT coming.store_id, session.job, session.version, session.token
                     FROM (
-                        SELECT min(store_id) AS store_id, session FROM delivery
+                        SELECT min(store_id) AS store_id, session FROM delivery INDEXED BY delivery_open
                         WHERE is_open AND store_id NOT IN \(inactive) GROUP BY session
                     ) AS coming
                     JOIN session ON session.number = coming.session
