@@ -132,8 +132,8 @@ let package = Package(
             "waybill-bench",
             [
                 "WaybillHub", "WaybillAgent", "WaybillModel", "WaybillWire", "WaybillSocket", "WaybillDatabase",
-                "WaybillCapture", "WaybillJobs", "WaybillSessions", "WaybillTransfer", "CZeroMQ", arguments, logging, lifecycle,
-                signals, crypto, grdb,
+                "WaybillCapture", "WaybillJobs", "WaybillSessions", "WaybillTransfer", "CZeroMQ", arguments, logging,
+                lifecycle, signals, crypto, grdb,
             ]),
 
         program("waybill-hub", ["WaybillHub", "WaybillModel", arguments, logging, lifecycle, signals]),
