@@ -31,6 +31,8 @@ final class Machine: @unchecked Sendable {
     var isStepDue = false
     var isWorkDue = false
     var isConnecting = false
+    /// Its line has ended, and the agent does not know it yet.
+    var isLossUntold = false
     /// All that it has reported since it began, or was last restored.
     var reported: [ReportName: StoreReport] = [:]
     /// Since its outbox was looked at.

@@ -232,7 +232,7 @@ final class World: @unchecked Sendable {
         case .connect(let machine, let life): if machine.life == life { connect(machine) }
         case .lineLost(let machine, let life):
             if machine.life == life, let agent = machine.agent {
-                agent.disconnected()
+                tellLoss(machine, agent)
                 stepSoon(machine)
             }
         case .toHub(let line, let frame): arriveAtHub(line, frame)

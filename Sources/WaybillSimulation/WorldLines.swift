@@ -29,12 +29,20 @@ extension World: SteppedLines {
             agent.refused()
             return connectLater(machine)
         }
+        // A socket tells of the end of one connection before it tells of the next.
+        tellLoss(machine, agent)
         lineCount += 1
         lines[lineCount] = Line(machine: machine, life: machine.life)
         machine.line = lineCount
         mix(10, lineCount)
         agent.connected()
         stepSoon(machine)
+    }
+
+    func tellLoss(_ machine: Machine, _ agent: SteppedAgent) {
+        guard machine.isLossUntold else { return }
+        machine.isLossUntold = false
+        agent.disconnected()
     }
 
     private func connectLater(_ machine: Machine) {
@@ -50,6 +58,7 @@ extension World: SteppedLines {
         guard machine.line == number else { return }
         if isNoticed {
             machine.line = nil
+            machine.isLossUntold = true
             agenda.add(.lineLost(machine, life: machine.life), at: now + chance.milliseconds(1...200))
             connectSoon(machine)
         }

@@ -20,6 +20,7 @@ extension World {
         machine.isStepDue = false
         machine.isWorkDue = false
         machine.isConnecting = false
+        machine.isLossUntold = false
         machine.line = nil
         running = .machine(machine)
         defer { running = nil }
