@@ -94,12 +94,14 @@ struct AdminDoor<Routes: HTTPResponder>: HTTPResponder where Routes.Context == B
         let ended = asked
         streamed.body = ResponseBody { writer in
             do {
-                try await AuditTicket.$current.withValue(ticket) { [writer] in try await body.write(writer) }
+                // The administrator sees the end of the answer when the row stands.
+                try await AuditTicket.$current.withValue(ticket) { [writer] in try await body.write(HeldEnd(writer)) }
             } catch {
                 try await end(ticket, ended, failure: ticket.failure ?? "the administrator has hung up", clerk)
                 throw error
             }
             try await end(ticket, ended, failure: ticket.failure, clerk)
+            try await writer.finish(nil)
         }
         return streamed
     }
@@ -213,4 +215,14 @@ func userName(_ uid: UInt32) -> String {
         return "uid \(uid)"
     }
     return String(cString: name)
+}
+
+/// Writes on, and leaves the end to whoever made it.
+private struct HeldEnd: ResponseBodyWriter {
+    private var writer: any ResponseBodyWriter
+
+    init(_ writer: any ResponseBodyWriter) { self.writer = writer }
+
+    mutating func write(_ buffer: ByteBuffer) async throws { try await writer.write(buffer) }
+    consuming func finish(_ trailingHeaders: HTTPFields?) async throws {}
 }
