@@ -91,14 +91,18 @@ struct Derive {
         guard extent != .nothing else { return }
         let change = RowsChange(subjob: subjob, version: version, db: db)
         let slice = extent == .slice ? sliceTable(of: subjob) : nil
+        let isFirst = try slice == nil && change.isFirst()
         try explaining("table \(subjob.table.name)") {
             do {
-                result.rowsWorkedOut += try change.stage(slice: slice)
+                let count = isFirst ? try change.insertFirst() : try change.stage(slice: slice)
+                result.rowsWorkedOut += count
+                if isFirst, count > 0 { result.hasChanges = true }
             } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
                 guard let misfit = try Misfit(subjob: subjob, db: db).describe() else { throw error }
                 throw DerivationFault(job: job.id, detail: "table \(subjob.table.name), \(misfit)")
             }
         }
+        guard !isFirst else { return }
         if try slice.map({ try change.replace(slice: $0) }) ?? change.replaceAll() { result.hasChanges = true }
     }
 

@@ -115,12 +115,16 @@ private struct FillTable {
 
     /// All rows that the stores see, also in scopes where nothing has changed.
     private func insertAll() throws -> Int64 {
+        // The rows of one scope stand in key order already, those of several are sorted.
+        let isOne = try Int.fetchOne(db, sql: "SELECT count(*) FROM temp.scope_seen") == 1
         try db.execute(
             sql: """
-                -- Primary key (_scope, …): the scopes' rows in key order.
+                -- Primary key (_scope, …). The plus signs keep SQLite from the index (_scope, _born), which would look up
+                -- nearly every row of the table one by one.
                 INSERT INTO \(target) (\(columns))
                 SELECT \(columns) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_seen) AND _born <= :now AND _died > :now
+                WHERE _scope \(isOne ? "=" : "IN") (SELECT scope FROM temp.scope_seen)
+                    AND +_born <= :now AND +_died > :now
                 ORDER BY \(key)
                 """,
             arguments: ["now": version])

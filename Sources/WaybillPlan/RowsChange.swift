@@ -34,6 +34,39 @@ struct RowsChange {
         return sameKey + values.joined()
     }
 
+    /// Whether nothing was ever worked out for the table, and it refuses what `staged` would refuse.
+    func isFirst() throws -> Bool {
+        guard try Bool.fetchOne(db, sql: "SELECT NOT EXISTS (SELECT 1 FROM \(rows))") == true else { return false }
+        // Older programs made it without STRICT.
+        return try Bool.fetchOne(
+            db, sql: "SELECT strict FROM pragma_table_list WHERE schema = 'main' AND name = ?",
+            arguments: ["rows_" + shape.name]) ?? false
+    }
+
+    /// Runs the subjob's query straight into a table that holds nothing: there is nothing to compare with.
+    ///
+    /// - Returns: the rows it gave.
+    func insertFirst() throws -> Int {
+        try db.execute(
+            sql: """
+                INSERT INTO \(rows) (_scope, \(columns), _born, _died)
+                SELECT _scope, \(columns), :version, \(RowsSchema.forever) FROM (\(subjob.rows))
+                """,
+            arguments: ["version": version])
+        let born = db.changesCount
+        // By hops over the primary key (_scope, …): a step for each scope.
+        try noteScopes(
+            """
+            WITH RECURSIVE scope (name) AS (
+                SELECT min(_scope) FROM \(rows)
+                UNION ALL
+                SELECT (SELECT min(_scope) FROM \(rows) WHERE _scope > scope.name) FROM scope WHERE scope.name IS NOT NULL
+            )
+            SELECT name AS _scope FROM scope WHERE name IS NOT NULL
+            """)
+        return born
+    }
+
     /// Runs the subjob's query into `staged`; with a slice, for its values only.
     ///
     /// - Returns: the rows it gave.

@@ -95,7 +95,7 @@ enum RowsSchema {
                     _born INTEGER NOT NULL,
                     _died INTEGER NOT NULL,
                     PRIMARY KEY (_scope, \(key), _born)
-                ) WITHOUT ROWID;
+                ) WITHOUT ROWID, STRICT;
                 -- What came and what went after a version, in one scope: the whole cost of a delta.
                 CREATE INDEX IF NOT EXISTS \(quoted("born_" + shape.name)) ON \(name) (_scope, _born);
                 CREATE INDEX IF NOT EXISTS \(quoted("died_" + shape.name)) ON \(name) (_scope, _died)
