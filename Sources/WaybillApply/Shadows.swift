@@ -185,10 +185,10 @@ final class Shadows {
                         DELETE FROM \(table) WHERE (\(columns)) <= (
                             SELECT \(cursor) FROM (
                                 SELECT \(columns) FROM \(table) ORDER BY \(columns)
-                                LIMIT 1 OFFSET \(ApplyLimits.sliceRows - 1)))
+                                LIMIT 1 OFFSET \(ApplyLimits.freedSliceRows - 1)))
                         """)
                 count = self.db.changesCount
             }
-        } while count == ApplyLimits.sliceRows
+        } while count == ApplyLimits.freedSliceRows
     }
 }

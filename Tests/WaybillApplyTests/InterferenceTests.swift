@@ -59,7 +59,7 @@ import WaybillModel
         }
         try shop.apply(.full(2, .prices(20_000, cents: "2")))
         // Filling the shadow and freeing the old rows, both in slices.
-        #expect(pauses >= 40)
+        #expect(pauses >= 20_000 / ApplyLimits.sliceRows + 20_000 / ApplyLimits.freedSliceRows)
         #expect(refused == 0)
         #expect(try shop.count("till_journal") == pauses)
     }
@@ -80,7 +80,8 @@ import WaybillModel
         }
         try shop.apply(parcel)
         shop.onPause = {}
-        #expect(images.count >= 12)
+        // Making the shadow, six slices of it, freeing the old rows and their table.
+        #expect(images.count >= 9)
         var seen: Set<String> = []
         for image in images {
             let ledger = try StoreDatabase(path: image, store: try #require(StoreID("S1")))

@@ -219,7 +219,7 @@ import WaybillPackage
         try shop.execute(
             """
             CREATE TABLE _waybill_shadow_price (a INTEGER, b TEXT, PRIMARY KEY (b, a)) WITHOUT ROWID;
-            WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE x < 2499)
+            WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE x < 24999)
             INSERT INTO _waybill_shadow_price SELECT x, x % 3 FROM n;
             CREATE TABLE _waybill_old_gone (a INTEGER PRIMARY KEY) WITHOUT ROWID;
             """)

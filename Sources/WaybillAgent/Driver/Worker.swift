@@ -149,35 +149,42 @@ final class Worker: Sendable {
 
     private func apply(_ manifest: Manifest, _ run: Int, _ attempt: Int, _ applier: Applier, _ ledger: StoreDatabase) {
         do {
-            let result = try applier.apply(
+            try applier.apply(
                 rawPath: rawPath(manifest.id), manifest: manifest, run: run, attempt: attempt,
                 at: { self.parts.clock.now() }, pause: parts.pause,
                 shouldStop: {
                     self.parts.betweenSteps()
                     return self.pulse.beat(
                         self.parts.clock.now(), self.isStopRequested.load(ordering: .acquiring))
+                },
+                committed: { result in
+                    CrashPoint.applied.pass()
+                    tell(result, of: manifest, lockBudget: applier.lockBudgetMilliseconds(for: manifest))
+                    do {
+                        post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))
+                    } catch {
+                        post(.failed(manifest.id, AgentFault(stage: .apply, message: "\(error)", isTransient: true)))
+                    }
                 })
-            CrashPoint.applied.pass()
-            parts.logger.info(
-                "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms"
-            )
-            if !result.message.isEmpty { parts.logger.warning("session \(manifest.session): \(result.message)") }
-            let budget = applier.lockBudgetMilliseconds(for: manifest)
-            if result.longestLockMilliseconds > budget {
-                parts.logger.warning(
-                    "a till that writes may have waited \(result.longestLockMilliseconds) ms for session \(manifest.session); the lock budget is \(budget) ms"
-                )
-            }
-            post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))
-        } catch let fault as ApplyFault {
-            report(fault, of: manifest.job, ledger)
+        } catch {
+            report(error, of: manifest.job, ledger)
             post(
                 .failed(
                     manifest.id,
                     AgentFault(
-                        stage: .apply, message: "\(fault)", isTransient: fault.isTransient, isStale: fault.isStale)))
-        } catch {
-            post(.failed(manifest.id, AgentFault(stage: .apply, message: "\(error)", isTransient: true)))
+                        stage: .apply, message: "\(error)", isTransient: error.isTransient, isStale: error.isStale)))
+        }
+    }
+
+    private func tell(_ result: ApplyResult, of manifest: Manifest, lockBudget: Int) {
+        parts.logger.info(
+            "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms"
+        )
+        if !result.message.isEmpty { parts.logger.warning("session \(manifest.session): \(result.message)") }
+        if result.longestLockMilliseconds > lockBudget {
+            parts.logger.warning(
+                "a till that writes may have waited \(result.longestLockMilliseconds) ms for session \(manifest.session); the lock budget is \(lockBudget) ms"
+            )
         }
     }
 
