@@ -184,10 +184,18 @@ extension World {
     /// approved, nobody brings.
     func inspectReached(by store: StoreID) {
         guard injected[Trouble.canceled.rawValue] == nil, mixture.strength(.held) == 0,
-            let agent = newest(store)?.agent, let marks = try? agent.ledger.read({ try World.watermarks($0) })
+            let agent = newest(store)?.agent,
+            let (marks, contents) = try? agent.ledger.read({ (try World.watermarks($0), try World.contents($0)) })
         else { return }
         for job in jobIDs {
             guard let reached = checker.reached[.init(store: store, job: job)] else { continue }
+            // Headquarters may have gone back, too, to just what the store has: then there is nothing to bring.
+            let last = checker.derivations.filter { $0.value.job == job }.max { $0.key.number < $1.key.number }
+            if let truth = last.flatMap({ checker.truths[$0.value]?[store] }),
+                (LittleChain.tables[job] ?? []).allSatisfy({ table, _ in contents[table] ?? [] == truth[table] ?? [] })
+            {
+                continue
+            }
             if marks[job].map({ $0.version < reached }) ?? true {
                 checker.violate(
                     "store \(store) had reached version \(reached) of job \(job) and was left at "
