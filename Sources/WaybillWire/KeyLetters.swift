@@ -96,7 +96,8 @@ extension KeyNews {
     /// Keys of a wrong length are no reason to refuse the whole Welcome: there are none.
     init(_ wire: WireKeyNews) {
         next = HubKeys(curve: Array(wire.nextCurveKey), signing: Array(wire.nextSigningKey))
-        signature = Array(wire.signature.prefix(64))
+        // It signs the keys: without them it means nothing, and is not kept.
+        signature = next == nil ? [] : Array(wire.signature.prefix(64))
         isRenewalAsked = wire.renew
     }
 }

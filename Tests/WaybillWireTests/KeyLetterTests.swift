@@ -1,6 +1,8 @@
+import Foundation
 import Testing
 import WaybillModel
-import WaybillWire
+
+@testable import WaybillWire
 
 @Suite struct KeyLetterTests {
     private static let incarnation = Incarnation(counter: 3, random: 7)
@@ -31,6 +33,20 @@ import WaybillWire
         #expect(try HubLetter(decoding: HubLetter.welcome(welcome).encoded()) == .welcome(welcome))
         welcome.keys = nil
         #expect(try HubLetter(decoding: HubLetter.welcome(welcome).encoded()) == .welcome(welcome))
+    }
+
+    /// Found by input 424,494 of seed 1 of the fuzzer: it was kept, and not written again.
+    @Test func aSignatureWithoutTheKeysThatItSignsIsNotKept() throws {
+        var welcome = WireWelcome()
+        welcome.helloSeconds = 30
+        welcome.keys.signature = Data(repeating: 9, count: 64)
+        var message = WireHubMessage()
+        message.protocol = protocolVersion
+        message.welcome = welcome
+        let letter = try HubLetter(decoding: try message.serializedBytes())
+        guard case .welcome(let read) = letter else { throw LetterFault("not a welcome") }
+        #expect(read.keys == KeyNews(next: nil, signature: [], isRenewalAsked: false))
+        #expect(try HubLetter(decoding: letter.encoded()) == letter)
     }
 
     @Test(arguments: [1, 31, 33, 64]) func aKeyOfAnotherLengthIsRefused(count: Int) throws {
