@@ -3,8 +3,8 @@ import Glibc
 /// A value that holds for what one thread does while a closure runs, and for nobody else: how a whole hub or agent is
 /// run with other clocks and disks than the machine's, without every function handing them down.
 ///
-/// A task-local value would do the same, but not with Swift 6.3: optimised code that binds one outside of a task, with
-/// a type that nobody has used before, crashes in `swift_task_localValuePush`.
+/// A task-local value would do the same, but not with Swift 6.3: optimised code that binds a closure so, outside of a
+/// task, crashes in `swift_task_localValuePush`.
 package struct ThreadBound<Value>: Sendable {
     private let key: pthread_key_t?
 
