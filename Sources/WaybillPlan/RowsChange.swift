@@ -54,16 +54,7 @@ struct RowsChange {
                 """,
             arguments: ["version": version])
         let born = db.changesCount
-        // By hops over the primary key (_scope, …): a step for each scope.
-        try noteScopes(
-            """
-            WITH RECURSIVE scope (name) AS (
-                SELECT min(_scope) FROM \(rows)
-                UNION ALL
-                SELECT (SELECT min(_scope) FROM \(rows) WHERE _scope > scope.name) FROM scope WHERE scope.name IS NOT NULL
-            )
-            SELECT name AS _scope FROM scope WHERE name IS NOT NULL
-            """)
+        try noteScopes("\(scopesOfTable) SELECT name AS _scope FROM scope WHERE name IS NOT NULL")
         return born
     }
 
@@ -161,19 +152,26 @@ struct RowsChange {
                 WHERE known._died = \(RowsSchema.forever)
                 """
         }
-        // Each scope and value by the primary key (_scope, key). The scopes by hops over the same key: a step for
-        // each of them, not for each row.
+        // Each scope and value by the primary key (_scope, key).
         return """
-            WITH RECURSIVE scope (name) AS (
-                SELECT min(_scope) FROM \(rows)
-                UNION ALL
-                SELECT (SELECT min(_scope) FROM \(rows) WHERE _scope > scope.name) FROM scope WHERE scope.name IS NOT NULL
-            )
+            \(scopesOfTable)
             \(selected)
             FROM scope CROSS JOIN \(slice.table) AS slice
             CROSS JOIN \(rows) AS known ON known._scope = scope.name AND \(column) = slice.\(slice.value)
             WHERE known._died = \(RowsSchema.forever)
             """
+    }
+
+    /// `scope (name)`: all scopes of the table, and a NULL after the last. By hops over the primary key (_scope, …): a
+    /// step for each of them, not for each row.
+    private var scopesOfTable: String {
+        """
+        WITH RECURSIVE scope (name) AS (
+            SELECT min(_scope) FROM \(rows)
+            UNION ALL
+            SELECT (SELECT min(_scope) FROM \(rows) WHERE _scope > scope.name) FROM scope WHERE scope.name IS NOT NULL
+        )
+        """
     }
 
     /// Staged rows that do not stand yet become rows of this version.
