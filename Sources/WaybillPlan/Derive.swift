@@ -92,18 +92,19 @@ struct Derive {
         let change = RowsChange(subjob: subjob, version: version, db: db)
         let slice = extent == .slice ? sliceTable(of: subjob) : nil
         let isFirst = try slice == nil && change.isFirst()
+        var count = 0
         try explaining("table \(subjob.table.name)") {
             do {
-                let count = isFirst ? try change.insertFirst() : try change.stage(slice: slice)
-                result.rowsWorkedOut += count
-                if isFirst, count > 0 { result.hasChanges = true }
+                count = isFirst ? try change.insertFirst() : try change.stage(slice: slice)
             } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
                 guard let misfit = try Misfit(subjob: subjob, db: db).describe() else { throw error }
                 throw DerivationFault(job: job.id, detail: "table \(subjob.table.name), \(misfit)")
             }
         }
-        guard !isFirst else { return }
-        if try slice.map({ try change.replace(slice: $0) }) ?? change.replaceAll() { result.hasChanges = true }
+        result.rowsWorkedOut += count
+        let hasChanged =
+            isFirst ? count > 0 : try slice.map { try change.replace(slice: $0) } ?? change.replaceAll()
+        if hasChanged { result.hasChanges = true }
     }
 
     private func sliceTable(of subjob: Subjob) -> RowsChange.SliceTable? {
