@@ -154,7 +154,7 @@ public enum PackageRecord {
             try db.cachedStatement(
                 sql: """
                     SELECT DISTINCT session, kind FROM package WHERE session IN (SELECT value FROM json_each(?))
-                    """), arguments: ["[\(sessions.map(String.init).joined(separator: ","))]"])
+                    """), arguments: [sessions.jsonArray])
         var kinds: [Int64: Set<PackageKind>] = [:]
         while let row = try rows.next() {
             if let kind = PackageKind(rawValue: row[1]) { kinds[row[0], default: []].insert(kind) }

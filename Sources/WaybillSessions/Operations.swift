@@ -241,7 +241,7 @@ public enum SessionList {
             arguments: [
                 "job": filter.job, "since": filter.since?.milliseconds, "all": filter.includesNoData,
                 "status": filter.status, "limit": filter.limit,
-                "only": filter.only.map { "[\($0.map(String.init).joined(separator: ","))]" },
+                "only": filter.only.map(\.jsonArray),
             ])
         return try lines(of: rows.compactMap(SessionRecord.init), in: db)
     }
@@ -261,14 +261,6 @@ public enum SessionList {
     /// Counts by status.
     public static func rollUp(_ id: SessionID, in db: Database) throws -> [DeliveryStatus: Int] {
         try SessionTally.find([id.number], in: db)[id.number]?.deliveries ?? [:]
-    }
-
-    /// What a session's deliveries add up to, however many share a package: rows, compressed bytes, and of the bytes
-    /// those that have arrived.
-    public static func volume(_ id: SessionID, in db: Database) throws -> (rows: Int64, bytes: Int64, bytesDone: Int64)
-    {
-        let tally = try SessionTally.find([id.number], in: db)[id.number] ?? SessionTally()
-        return (tally.rows, tally.bytes, tally.bytesDone)
     }
 
     /// A store's newest deliveries, newest first.

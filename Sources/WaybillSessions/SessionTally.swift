@@ -70,7 +70,7 @@ public struct SessionTally: Hashable, Sendable {
                 sql: """
                     SELECT session, status, deliveries, rows, bytes, exceptions FROM session_tally
                     WHERE session IN (SELECT value FROM json_each(?)) AND deliveries > 0
-                    """), arguments: ["[\(sessions.map(String.init).joined(separator: ","))]"])
+                    """), arguments: [sessions.jsonArray])
         var tallies: [Int64: SessionTally] = [:]
         while let row = try rows.next() {
             guard let status = DeliveryStatus(rawValue: row[1]) else { continue }
@@ -93,4 +93,9 @@ public struct SessionTally: Hashable, Sendable {
     static func forget(_ session: Int64, in db: Database) throws {
         try db.execute(sql: "DELETE FROM session_tally WHERE session = ?", arguments: [session])
     }
+}
+
+extension [Int64] {
+    /// As `json_each` reads it: how a list is bound to one parameter.
+    var jsonArray: String { "[\(map(String.init).joined(separator: ","))]" }
 }

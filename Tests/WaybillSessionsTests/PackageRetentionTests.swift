@@ -45,7 +45,7 @@ import WaybillSessions
         try hub.read { db in
             let store = try StoreID("S1").orThrow()
             #expect(try DeliveryRecord.find(session.id, store, in: db)?.package?.bytes == 345)
-            #expect(try SessionList.volume(session.id, in: db).rows == 12)
+            #expect(try SessionTally.find([session.id.number], in: db)[session.id.number]?.rows == 12)
             // And it cannot be granted.
             #expect(try PackageRecord.manifest(of: packageID(10), in: db) == nil)
         }

@@ -108,10 +108,11 @@ import WaybillSessions
         var nothing = try delivery(store: "S3")
         nothing.isNoData = true
         try add(nothing, to: record)
-        let volume = try hub.read { db in try SessionList.volume(record.id, in: db) }
-        #expect(volume == (24, 690, 345))
-        let empty = try hub.read { db in try SessionList.volume(session(99), in: db) }
-        #expect(empty == (0, 0, 0))
+        let number = record.id.number
+        let tallies = try hub.read { db in try SessionTally.find([number, 99], in: db) }
+        let tally = try #require(tallies[number])
+        #expect((tally.rows, tally.bytes, tally.bytesDone) == (24, 690, 345))
+        #expect(tallies[99] == nil)
     }
 
     @Test func failuresRunningSessionsAndStoresBehindAreFound() throws {
