@@ -178,10 +178,7 @@ struct HubTurn: ~Copyable {
         switch effect {
         case .saveDelivery(let delivery):
             // The file may have been damaged after its chunks were looked at: they are looked at again.
-            if delivery.status == .downloadFailed, let package = delivery.package {
-                chunks.forget(package.id)
-                frames.forget(package.id)
-            }
+            if delivery.status == .downloadFailed, let package = delivery.package { forgetChunks(of: package.id) }
             batch.unwritten.note(delivery)
             batch.saves.save(delivery)
         case .saveContact(let record): batch.saves.saveContact(record)

@@ -50,11 +50,16 @@ extension HubTurn {
     /// A package that cannot be read is made anew, unless it was only that no more files could be opened.
     mutating func notePackageLost(_ package: PackageID, _ store: StoreID, because error: any Error) {
         if let fault = error as? FileFault, fault.isShortOfDescriptors { return }
-        chunks.forget(package)
-        frames.forget(package)
+        forgetChunks(of: package)
         manifests.forget(package)
         files.close(package)
         unkept.append(.packageLost(package, store))
+    }
+
+    /// The next who asks for a chunk gets it from the file, looked at as for the first time.
+    mutating func forgetChunks(of package: PackageID) {
+        chunks.forget(package)
+        frames.forget(package)
     }
 
     /// What may go out of a turn that could not be written: pieces of packages that stores were granted before. A full
