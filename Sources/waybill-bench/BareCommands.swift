@@ -6,20 +6,29 @@ import WaybillSocket
 
 /// The peer of the fan-out: the same sockets with the same options, and nothing but libzmq's own calls between them.
 
+/// Where the two halves of the peer meet, and by which keys.
+struct BarePlace: ParsableArguments {
+    @Argument var keys: String
+    @Argument(help: "File with the router's secret key.") var secret: String
+    @Argument var endpoint: String
+
+    func routerKeys() throws -> CurveKeyPair {
+        try CurveKeyPair(secretZ85: try String(contentsOfFile: secret, encoding: .utf8))
+    }
+}
+
 /// A ROUTER that answers each request with as many bytes as it asks for, from one buffer that is never copied by us.
 struct BareRouterCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bare-router", abstract: "Answer with bytes.", shouldDisplay: false)
 
-    @Argument var keys: String
-    @Argument(help: "File with the router's secret key.") var secret: String
-    @Argument var endpoint: String
+    @OptionGroup var place: BarePlace
 
     static let domain = "bench.agents"
 
     func run() throws {
-        let known = try SwarmKeys(reading: keys)
-        let pair = try CurveKeyPair(secretZ85: try String(contentsOfFile: secret, encoding: .utf8))
+        let known = try SwarmKeys(reading: place.keys)
+        let pair = try place.routerKeys()
         let context = try ZMQContext()
         let names = Dictionary(
             known.agents.map { ($0.keys.publicKey, $0.store.rawValue) }, uniquingKeysWith: { a, _ in a })
@@ -29,7 +38,7 @@ struct BareRouterCommand: ParsableCommand {
             security: .server(pair, domain: Self.domain), frameBytesMax: Limits.messageBytesMax)
         settings.sendQueueMax = 40
         let socket = try ZMQSocket(.router, settings, context: context)
-        try socket.bind(endpoint)
+        try socket.bind(place.endpoint)
         try serve(socket)
     }
 
@@ -73,14 +82,12 @@ struct BareDealersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bare-dealers", abstract: "Ask for bytes.", shouldDisplay: false)
 
-    @Argument var keys: String
-    @Argument(help: "File with the router's secret key.") var secret: String
-    @Argument var endpoint: String
+    @OptionGroup var place: BarePlace
 
     func run() throws {
-        let known = try SwarmKeys(reading: keys)
-        let server = try CurveKeyPair(secretZ85: try String(contentsOfFile: secret, encoding: .utf8)).publicKey
-        let swarm = try Swarm(keys: known.agents.map(\.keys), serverKey: server, endpoints: [endpoint])
+        let known = try SwarmKeys(reading: place.keys)
+        let swarm = try Swarm(
+            keys: known.agents.map(\.keys), serverKey: try place.routerKeys().publicKey, endpoints: [place.endpoint])
         try BareDealers(swarm, count: known.agents.count).run()
     }
 }

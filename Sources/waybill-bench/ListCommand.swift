@@ -18,12 +18,14 @@ struct ListCommand: AsyncParsableCommand {
     var questions: Int?
     @Option(help: "Folder of waybill-hub and waybill; without it this program plays the hub.")
     var bin: String?
+    @Option(help: "The hub's port; the next ones are used too.")
+    var port = 17_780
 
     func run() async throws {
         try await options.inFolder("lists") { folder in
             let count = stores ?? (options.quick ? 250 : 5_000)
             let size = ChainSize(stores: count, audiences: 1, groups: 1, rowsPerGroup: 10)
-            let chain = try BenchChain.make(at: folder + "/hub", size, listen: "tcp://127.0.0.1:17790")
+            let chain = try BenchChain.make(at: folder + "/hub", size, listen: "tcp://127.0.0.1:\(port)")
             try LongPast(sessions: sessions).fill(chain)
             let hub = try HubProcess(chain.home, programs: bin)
             defer { hub.stop() }
