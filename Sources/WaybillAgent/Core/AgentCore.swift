@@ -281,7 +281,7 @@ public enum AgentEffect: Sendable {
     case log(String, isProblem: Bool)
 }
 
-/// Small and reproducible: spreads waits, decides nothing else.
+// Spreads waits, decides nothing else.
 extension SplitMix {
     /// A number in 0..<bound.
     mutating func next(below bound: Int64) -> Int64 {
