@@ -38,8 +38,11 @@ struct Derive {
             }
         }
         for subjob in job.subjobs {
-            try RowsSchema.createRowsTable(subjob.table, in: db)
-            try NowView(subjob: subjob, db: db).create()
+            try RowsSchema.createRowsTable(subjob.table, version: version, in: db)
+            let now = NowView(subjob: subjob, db: db)
+            try now.create()
+            // Of a table without rows they are made when it has got them: sorted once, not row by row.
+            if try !RowsChange(subjob: subjob, version: version, db: db).isFirst() { try now.createIndexes() }
         }
         var result = Result()
         for subjob in job.subjobsInOrderOfWork {
@@ -96,6 +99,7 @@ struct Derive {
         try explaining("table \(subjob.table.name)") {
             do {
                 count = isFirst ? try change.insertFirst() : try change.stage(slice: slice)
+                if isFirst { try NowView(subjob: subjob, db: db).createIndexes() }
             } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
                 guard let misfit = try Misfit(subjob: subjob, db: db).describe() else { throw error }
                 throw DerivationFault(job: job.id, detail: "table \(subjob.table.name), \(misfit)")
@@ -198,20 +202,33 @@ struct NowView {
                 CREATE TEMP VIEW \(quoted("now_" + shape.name)) AS
                 SELECT \(scope)\(columns) FROM main.\(RowsSchema.rowsTable(shape)) WHERE _died = \(RowsSchema.forever)
                 """)
-        if !subjob.index.isEmpty { try index("seek_" + shape.name, subjob.index) }
+    }
+
+    /// By name, the columns of what the job looks rows up by.
+    private var indexes: [(name: String, columns: [String])] {
+        var indexes: [(name: String, columns: [String])] = []
+        if !subjob.index.isEmpty { indexes.append(("seek_" + subjob.table.name, subjob.index)) }
         // The slice finds its rows by scope and key when its column leads the key, else by an index of its own.
-        if let slice = subjob.slice, slice.column != shape.key.first {
-            try index("slice_" + shape.name, [slice.column])
+        if let slice = subjob.slice, slice.column != subjob.table.key.first {
+            indexes.append(("slice_" + subjob.table.name, [slice.column]))
+        }
+        return indexes
+    }
+
+    func createIndexes() throws {
+        for (name, columns) in indexes {
+            try db.execute(
+                sql: """
+                    CREATE INDEX IF NOT EXISTS main.\(quoted(name))
+                    ON \(RowsSchema.rowsTable(subjob.table)) (\(columns.map(quoted).joined(separator: ", ")))
+                    WHERE _died = \(RowsSchema.forever)
+                    """)
         }
     }
 
-    private func index(_ name: String, _ columns: [String]) throws {
-        try db.execute(
-            sql: """
-                CREATE INDEX IF NOT EXISTS main.\(quoted(name))
-                ON \(RowsSchema.rowsTable(subjob.table)) (\(columns.map(quoted).joined(separator: ", ")))
-                WHERE _died = \(RowsSchema.forever)
-                """)
+    /// For as long as most rows change: in the order of the table's key each would be a step to somewhere else.
+    func dropIndexes() throws {
+        for (name, _) in indexes { try db.execute(sql: "DROP INDEX IF EXISTS main.\(quoted(name))") }
     }
 
     func drop() throws { try db.execute(sql: "DROP VIEW IF EXISTS temp.\(quoted("now_" + subjob.table.name))") }

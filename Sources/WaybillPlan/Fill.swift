@@ -80,18 +80,21 @@ private struct FillTable {
         guard let base = plan.contentVersion else {
             return FilledTable(shape: shape, rows: try insertAll(), removed: 0)
         }
-        let arguments: StatementArguments = ["base": base, "now": version]
+        let difference = try TableDifference(shape: shape, base: base, version: version, in: db)
         if subjob.policy == .full {
-            guard try differs(arguments) else { return FilledTable(shape: shape, rows: 0, removed: 0) }
+            guard try difference.isAny(removal: subjob.removal) else {
+                return FilledTable(shape: shape, rows: 0, removed: 0)
+            }
             return FilledTable(shape: shape, rows: try insertAll(), removed: 0, isWhole: true)
         }
         try db.execute(
-            sql: "INSERT INTO \(target) (\(columns)) \(changedRows) ORDER BY \(key)", arguments: arguments)
+            sql: "INSERT INTO \(target) (\(columns)) \(difference.changedRows) ORDER BY \(key)",
+            arguments: difference.arguments)
         let written = Int64(db.changesCount)
         guard subjob.removal == .delete else { return FilledTable(shape: shape, rows: written, removed: 0) }
         try db.execute(
-            sql: "INSERT OR IGNORE INTO \(removedTarget) (\(key)) \(removedKeys) ORDER BY \(key)",
-            arguments: arguments)
+            sql: "INSERT OR IGNORE INTO \(removedTarget) (\(key)) \(difference.removedKeys) ORDER BY \(key)",
+            arguments: difference.arguments)
         return FilledTable(shape: shape, rows: written, removed: Int64(db.changesCount))
     }
 
@@ -129,63 +132,5 @@ private struct FillTable {
                 """,
             arguments: ["now": version])
         return Int64(db.changesCount)
-    }
-
-    /// Whether the stores lack anything of the table. Ends at the first row that differs.
-    private func differs(_ arguments: StatementArguments) throws -> Bool {
-        let removed = subjob.removal == .delete ? " OR EXISTS (\(removedKeys))" : ""
-        return try Bool.fetchOne(db, sql: "SELECT EXISTS (\(changedRows))\(removed)", arguments: arguments) ?? true
-    }
-
-    /// Rows that came after the base in a scope seen all along, and all rows of a scope seen newly; but for those
-    /// that the store has just so already.
-    private var changedRows: String {
-        let listed = shape.columns.map { "new." + quoted($0.name) }.joined(separator: ", ")
-        let same =
-            (shape.key.map { "old.\(quoted($0)) = new.\(quoted($0))" }
-            + shape.valueColumns.map { "old.\(quoted($0.name)) IS new.\(quoted($0.name))" }).joined(separator: " AND ")
-        return """
-            SELECT \(listed) FROM (
-                -- Index (_scope, _born).
-                SELECT \(columns) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE is_before) AND _born > :base
-                    AND _born <= :now AND _died > :now
-                UNION ALL
-                -- Primary key (_scope, …).
-                SELECT \(columns) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE NOT is_before)
-                    AND _born <= :now AND _died > :now
-            ) AS new
-            WHERE NOT EXISTS (
-                -- Primary key (_scope, key…): a step for each scope the store had.
-                SELECT 1 FROM \(rows) AS old
-                WHERE old._scope IN (SELECT scope FROM temp.scope_before) AND \(same)
-                    AND old._born <= :base AND old._died > :base
-            )
-            """
-    }
-
-    /// Keys that the store has and that no row it shall see now has.
-    private var removedKeys: String {
-        let sameKey = shape.key.map { "new.\(quoted($0)) = old.\(quoted($0))" }.joined(separator: " AND ")
-        let oldKey = shape.key.map { "old." + quoted($0) }.joined(separator: ", ")
-        return """
-            SELECT \(oldKey) FROM (
-                -- Index (_scope, _died).
-                SELECT \(key) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_before WHERE is_now) AND _died > :base
-                    AND _died <= :now AND _died < \(RowsSchema.forever) AND _born <= :base
-                UNION ALL
-                -- Primary key (_scope, …).
-                SELECT \(key) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_before WHERE NOT is_now)
-                    AND _born <= :base AND _died > :base
-            ) AS old
-            WHERE NOT EXISTS (
-                SELECT 1 FROM \(rows) AS new
-                WHERE new._scope IN (SELECT scope FROM temp.scope_now) AND \(sameKey)
-                    AND new._born <= :now AND new._died > :now
-            )
-            """
     }
 }

@@ -16,6 +16,10 @@ struct RowsChange {
     let version: Int64
     let db: Database
 
+    /// From so many rows that end on, and from such a part of all: indexes are cheaper made anew than followed.
+    private static let goneMin = 10_000
+    private static let gonePart = 8
+
     private var shape: TableShape { subjob.table }
     private var rows: String { RowsSchema.rowsTable(shape) }
     private var columns: String { list(shape.columns.map(\.name)) }
@@ -84,27 +88,66 @@ struct RowsChange {
     ///
     /// - Returns: whether anything differs.
     func replaceAll() throws -> Bool {
-        // Both look-ups go by the primary keys (_scope, key): one ordered pass over either side.
-        try db.execute(
-            sql: """
-                UPDATE \(rows) AS known SET _died = :version
-                WHERE known._died = \(RowsSchema.forever) AND NOT EXISTS (
-                    SELECT 1 FROM temp.staged AS staged WHERE staged._scope = known._scope AND \(sameRow)
-                )
-                """,
-            arguments: ["version": version])
-        let died = db.changesCount
+        let isMuch = try findGone()
+        let now = NowView(subjob: subjob, db: db)
+        if isMuch { try now.dropIndexes() }
+        let died = try isMuch ? endEach() : endGone()
         let born = try insertFresh()
-        try db.execute(sql: "DROP TABLE temp.staged")
+        if isMuch { try now.createIndexes() }
+        try db.execute(sql: "DROP TABLE temp.gone; DROP TABLE temp.staged")
         guard died + born > 0 else { return false }
         // One pass over the narrow indexes (_scope, _born) and (_scope, _died); only when something changed.
         try noteScopes(
             """
-            SELECT DISTINCT _scope FROM \(rows) WHERE _born = :version
+            SELECT DISTINCT _scope FROM \(rows)
+            WHERE _born = :version AND \(try RowsSchema.isInBornIndex(shape, in: db))
             UNION
             SELECT DISTINCT _scope FROM \(rows) WHERE _died = :version AND _died < \(RowsSchema.forever)
             """)
         return true
+    }
+
+    /// Keys of rows that stand and are not in `staged`, in `temp.gone`; some of them when they are many.
+    ///
+    /// - Returns: whether they are many.
+    private func findGone() throws -> Bool {
+        let count = try Int.fetchOne(db, sql: "SELECT count(*) FROM temp.staged") ?? 0
+        let most = max(RowsChange.goneMin, count / RowsChange.gonePart)
+        try db.execute(
+            sql: """
+                DROP TABLE IF EXISTS temp.gone;
+                CREATE TEMP TABLE gone AS
+                SELECT known._scope, \(list(shape.key, of: "known")), known._born FROM \(rows) AS known
+                WHERE \(isGone) LIMIT \(most)
+                """)
+        return try Int.fetchOne(db, sql: "SELECT count(*) FROM temp.gone") ?? 0 >= most
+    }
+
+    /// Ends the rows of `temp.gone`: by the primary key, all of it.
+    private func endGone() throws -> Int {
+        try db.execute(
+            sql: """
+                UPDATE \(rows) SET _died = :version
+                WHERE (_scope, \(key), _born) IN (SELECT _scope, \(key), _born FROM temp.gone)
+                """,
+            arguments: ["version": version])
+        return db.changesCount
+    }
+
+    /// Ends all rows that are not in `staged`, in one pass.
+    private func endEach() throws -> Int {
+        try db.execute(
+            sql: "UPDATE \(rows) AS known SET _died = :version WHERE \(isGone)", arguments: ["version": version])
+        return db.changesCount
+    }
+
+    /// Of a row that stands. Look-ups by the primary key (_scope, key): one ordered pass over either side.
+    private var isGone: String {
+        """
+        known._died = \(RowsSchema.forever) AND NOT EXISTS (
+            SELECT 1 FROM temp.staged AS staged WHERE staged._scope = known._scope AND \(sameRow)
+        )
+        """
     }
 
     /// Takes `staged` for all rows with these values, and touches no other.
@@ -113,18 +156,9 @@ struct RowsChange {
             sql: """
                 DROP TABLE IF EXISTS temp.gone;
                 CREATE TEMP TABLE gone AS
-                \(known(slice)) AND NOT EXISTS (
-                    SELECT 1 FROM temp.staged AS staged WHERE staged._scope = known._scope AND \(sameRow)
-                );
+                \(known(slice)) WHERE \(isGone)
                 """)
-        // By the primary key, all of it.
-        try db.execute(
-            sql: """
-                UPDATE \(rows) SET _died = :version
-                WHERE (_scope, \(key), _born) IN (SELECT _scope, \(key), _born FROM temp.gone)
-                """,
-            arguments: ["version": version])
-        let died = db.changesCount
+        let died = try endGone()
         try db.execute(
             sql: """
                 DELETE FROM temp.staged AS staged WHERE EXISTS (
@@ -140,7 +174,7 @@ struct RowsChange {
         return died + born > 0
     }
 
-    /// SELECT of the scope, key and birth of the rows that stand with the slice's values; ends in a condition.
+    /// SELECT of the scope, key and birth of rows with the slice's values; for a condition that they stand.
     private func known(_ slice: SliceTable) -> String {
         let selected = "SELECT known._scope, \(list(shape.key, of: "known")), known._born"
         let column = "known." + quoted(slice.column)
@@ -149,7 +183,6 @@ struct RowsChange {
             return """
                 \(selected)
                 FROM \(slice.table) AS slice CROSS JOIN \(rows) AS known ON \(column) = slice.\(slice.value)
-                WHERE known._died = \(RowsSchema.forever)
                 """
         }
         // Each scope and value by the primary key (_scope, key).
@@ -158,7 +191,6 @@ struct RowsChange {
             \(selected)
             FROM scope CROSS JOIN \(slice.table) AS slice
             CROSS JOIN \(rows) AS known ON known._scope = scope.name AND \(column) = slice.\(slice.value)
-            WHERE known._died = \(RowsSchema.forever)
             """
     }
 

@@ -84,7 +84,9 @@ enum RowsSchema {
     static func rowsTable(_ shape: TableShape) -> String { quoted("rows_" + shape.name) }
 
     /// Makes the versioned table of a shape. A table of another shape must have been dropped before.
-    static func createRowsTable(_ shape: TableShape, in db: Database) throws {
+    ///
+    /// - Parameter version: of the derivation at hand. No base is older than the first that filled the table.
+    static func createRowsTable(_ shape: TableShape, version: Int64, in db: Database) throws {
         let name = rowsTable(shape)
         let key = shape.key.map(quoted).joined(separator: ", ")
         try db.execute(
@@ -96,11 +98,28 @@ enum RowsSchema {
                     _died INTEGER NOT NULL,
                     PRIMARY KEY (_scope, \(key), _born)
                 ) WITHOUT ROWID, STRICT;
-                -- What came and what went after a version, in one scope: the whole cost of a delta.
-                CREATE INDEX IF NOT EXISTS \(quoted("born_" + shape.name)) ON \(name) (_scope, _born);
+                -- What came and what went after a version, in one scope: the whole cost of a delta. No delta asks for the
+                -- rows of the first version, which are most of the table: they are not in it.
+                CREATE INDEX IF NOT EXISTS \(quoted(bornIndex(shape))) ON \(name) (_scope, _born)
+                    WHERE \(isBornLater(than: version));
                 CREATE INDEX IF NOT EXISTS \(quoted("died_" + shape.name)) ON \(name) (_scope, _died)
                     WHERE _died < \(forever);
                 """)
+    }
+
+    private static func bornIndex(_ shape: TableShape) -> String { "born_" + shape.name }
+
+    /// Not a bound: SQLite would take it for the one from which to read the index.
+    private static func isBornLater(than version: Int64) -> String { "_born <> \(version)" }
+
+    /// What a query for rows that came after a base must say, so that it may use the index (_scope, _born).
+    static func isInBornIndex(_ shape: TableShape, in db: Database) throws -> String {
+        let sql = try String.fetchOne(
+            db, sql: "SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = ?",
+            arguments: [bornIndex(shape)])
+        // Those of older programs hold every row.
+        guard let sql, let condition = sql.range(of: "WHERE ") else { return "true" }
+        return String(sql[condition.upperBound...])
     }
 
     static func columnDeclarations(_ shape: TableShape) -> String {

@@ -128,18 +128,7 @@ final class LittleChain {
     func fill(_ plan: PackagePlan, at derivation: Derivation, job: Job = LittleChain.job()) throws -> Delivered {
         let path = folder + "/package-\(UInt64.random(in: .min ... .max)).db"
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let filled = try rows.fill(
-            plan, job: job, at: derivation, path: path, uniqueness: 1
-        ) { shape, schema, db in
-            let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
-            let key = shape.key.map(quoted).joined(separator: ", ")
-            try db.execute(
-                sql: """
-                    CREATE TABLE \(quoted(schema)).\(quoted(shape.name)) (\(columns), PRIMARY KEY (\(key))) WITHOUT ROWID;
-                    CREATE TABLE \(quoted(schema)).\(quoted(shape.name + Rows.removedSuffix)) (
-                        \(key), PRIMARY KEY (\(key))) WITHOUT ROWID;
-                    """)
-        }
+        let filled = try fill(plan, at: derivation, job: job, path: path)
         var delivered = try read(path)
         delivered.whole = Set(filled.filter(\.isWhole).map(\.shape.name))
         delivered.isEmpty = filled.allSatisfy(\.isEmpty)
@@ -151,6 +140,20 @@ final class LittleChain {
             throw DerivationFault.counts(table.shape.name)
         }
         return delivered
+    }
+
+    /// What filling a package tells of each table.
+    func fill(_ plan: PackagePlan, at derivation: Derivation, job: Job, path: String) throws -> [FilledTable] {
+        try rows.fill(plan, job: job, at: derivation, path: path, uniqueness: 1) { shape, schema, db in
+            let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
+            let key = shape.key.map(quoted).joined(separator: ", ")
+            try db.execute(
+                sql: """
+                    CREATE TABLE \(quoted(schema)).\(quoted(shape.name)) (\(columns), PRIMARY KEY (\(key))) WITHOUT ROWID;
+                    CREATE TABLE \(quoted(schema)).\(quoted(shape.name + Rows.removedSuffix)) (
+                        \(key), PRIMARY KEY (\(key))) WITHOUT ROWID;
+                    """)
+        }
     }
 
     private func read(_ path: String) throws -> Delivered {
