@@ -117,10 +117,38 @@ extension Rows {
             try db.inTransaction(.deferred) {
                 for subjob in job.subjobs {
                     try plan.stageScopes(of: subjob.table.name, in: db)
-                    let count = CountTable(
+                    let count = try CountTable(
                         subjob: subjob, base: plan.contentVersion, version: derivation.version.number,
                         limits: job.limits, db: db)
                     tables.append(try count.run())
+                }
+                return .commit
+            }
+            return Impact(kind: plan.kind, tables: tables)
+        }
+    }
+}
+
+extension Rows {
+    /// What the job's limits ask about a package, most of which is known when it has been filled: else each row would be
+    /// looked up a second time.
+    ///
+    /// - Parameter filled: by table of the job, what ``fill(_:job:at:path:uniqueness:createTables:)`` has told.
+    public func impact(
+        of plan: PackagePlan, filled: [FilledTable], job: Job, at derivation: Derivation
+    ) throws -> Impact {
+        // All rows of a table went in, whichever of them differ.
+        guard !filled.contains(where: \.isWhole) else { return try impact(of: plan, job: job, at: derivation) }
+        return try queue.writeWithoutTransaction { db in
+            var tables: [TableImpact] = []
+            // Writes into TEMP tables only.
+            try db.inTransaction(.deferred) {
+                for (subjob, table) in zip(job.subjobs, filled) {
+                    try plan.stageScopes(of: subjob.table.name, in: db)
+                    let count = try CountTable(
+                        subjob: subjob, base: plan.contentVersion, version: derivation.version.number,
+                        limits: job.limits, db: db)
+                    tables.append(try count.whatLimitsAsk(of: table))
                 }
                 return .commit
             }
@@ -138,11 +166,39 @@ private struct CountTable {
     let version: Int64
     let limits: ChangeLimits
     let db: Database
+    /// What makes SQLite use the index (_scope, _born).
+    private let isInBornIndex: String
+    /// nil for a full package.
+    private let difference: TableDifference?
+
+    init(subjob: Subjob, base: Int64?, version: Int64, limits: ChangeLimits, db: Database) throws {
+        self.subjob = subjob
+        self.base = base
+        self.version = version
+        self.limits = limits
+        self.db = db
+        isInBornIndex = try RowsSchema.isInBornIndex(subjob.table, in: db)
+        difference = try base.map { try TableDifference(shape: subjob.table, base: $0, version: version, in: db) }
+    }
 
     private var shape: TableShape { subjob.table }
     private var rows: String { RowsSchema.rowsTable(shape) }
     private var key: String { shape.key.map(quoted).joined(separator: ", ") }
     private var arguments: StatementArguments { ["base": base, "now": version] }
+
+    /// Rows that came are counted as changed: no limit tells them apart.
+    func whatLimitsAsk(of filled: FilledTable) throws -> TableImpact {
+        var impact = TableImpact(
+            table: shape.name, added: 0, changed: filled.rows, removed: filled.removed, had: nil, priceMoves: [],
+            disappearing: [], isKeysOnly: shape.valueColumns.isEmpty)
+        if limits.maxRemovedPercent != nil, filled.removed > limits.removedRowsFree {
+            impact.had = try rowsHeld(whenRemoved: filled.removed)
+        }
+        if limits.maxPriceChangePercent != nil, filled.rows > 0, let column = subjob.priceColumn {
+            impact.priceMoves = try priceMoves(column)
+        }
+        return impact
+    }
 
     func run() throws -> TableImpact {
         var impact = TableImpact(
@@ -163,7 +219,7 @@ private struct CountTable {
             return impact
         }
         try countWritten(&impact)
-        if subjob.removal == .delete { try countRemoved(&impact) }
+        if subjob.removal == .delete, let difference { try countRemoved(difference, &impact) }
         if let column = subjob.priceColumn { impact.priceMoves = try priceMoves(column) }
         return impact
     }
@@ -186,7 +242,8 @@ private struct CountTable {
         impact.valueBytes = row?["bytes"] ?? 0
     }
 
-    private func countRemoved(_ impact: inout TableImpact) throws {
+    private func countRemoved(_ difference: TableDifference, _ impact: inout TableImpact) throws {
+        let gone = difference.removedKeys
         impact.removed = try Int64.fetchOne(db, sql: "SELECT count(*) FROM (\(gone))", arguments: arguments) ?? 0
         guard impact.removed > 0 else { return }
         let keyLength = shape.key.map { "length(CAST(\(quoted($0)) AS BLOB)) + 2" }.joined(separator: " + ")
@@ -259,9 +316,9 @@ private struct CountTable {
             -- Index (_scope, _born).
             SELECT \(columns) FROM \(rows)
             WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE is_before) AND _born > :base
-                AND _born <= :now AND _died > :now
+                AND _born <= :now AND \(isInBornIndex) AND _died > :now
             UNION ALL
-            -- The same, its prefix (_scope).
+            -- Primary key (_scope, …).
             SELECT \(columns) FROM \(rows)
             WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE NOT is_before) AND _born <= :now AND _died > :now
             """
@@ -278,29 +335,6 @@ private struct CountTable {
     private var sameValues: String {
         let pairs = shape.valueColumns.map { "old.\(quoted($0.name)) IS new.\(quoted($0.name))" }
         return pairs.isEmpty ? "true" : pairs.joined(separator: " AND ")
-    }
-
-    /// Keys that the stores have and that no row they shall see now has.
-    private var gone: String {
-        let sameKey = shape.key.map { "new.\(quoted($0)) = old.\(quoted($0))" }.joined(separator: " AND ")
-        return """
-            SELECT \(key) FROM (
-                -- Index (_scope, _died).
-                SELECT \(key) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_before WHERE is_now) AND _died > :base
-                    AND _died <= :now AND _died < \(RowsSchema.forever) AND _born <= :base
-                UNION ALL
-                -- Primary key (_scope, …).
-                SELECT \(key) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_before WHERE NOT is_now)
-                    AND _born <= :base AND _died > :base
-            ) AS old
-            WHERE NOT EXISTS (
-                SELECT 1 FROM \(rows) AS new
-                WHERE new._scope IN (SELECT scope FROM temp.scope_now) AND \(sameKey)
-                    AND new._born <= :now AND new._died > :now
-            )
-            """
     }
 
     /// Bytes of a row's values, and two for each column.

@@ -14,9 +14,12 @@ extension SessionBuilder {
     ///
     /// What a store was offered already, by a session within the limits or approved, is no news although the store has
     /// not applied it yet. What is held back is: so a second run cannot smuggle it through.
-    func excesses(of draft: SessionDraft) throws -> [Excess] {
+    ///
+    /// - Parameter filled: for each of the draft's packages what was filled into it; nil before that.
+    func excesses(of draft: SessionDraft, filled: [[FilledTable]]? = nil) throws -> [Excess] {
         guard draft.job.limits.areAny else { return [] }
-        let found = try excesses(of: try netPlans(draft), draft)
+        let isNet = !draft.request.isFull
+        let found = try excesses(of: try netPlans(draft), filled: isNet ? filled : nil, draft)
         guard !found.isEmpty else { return [] }
         let concerned = Set(found.flatMap(\.stores))
         var accepted = try acceptedBases(draft, concerned)
@@ -30,7 +33,7 @@ extension SessionBuilder {
             rest.stores.removeAll { accepted[$0] != nil }
             return rest.stores.isEmpty ? nil : rest
         }
-        return try others + excesses(of: again.packages, draft)
+        return try others + excesses(of: again.packages, filled: nil, draft)
     }
 
     /// The draft's packages as differences to what the stores have: a session that sends everything changes no more
@@ -43,9 +46,13 @@ extension SessionBuilder {
         ).packages
     }
 
-    private func excesses(of plans: [PackagePlan], _ draft: SessionDraft) throws -> [Excess] {
-        try plans.filter { $0.kind == .delta }.flatMap { plan in
-            let impact = try rows.impact(of: plan, job: draft.job, at: draft.derivation)
+    private func excesses(
+        of plans: [PackagePlan], filled: [[FilledTable]]?, _ draft: SessionDraft
+    ) throws -> [Excess] {
+        try plans.enumerated().filter { $0.element.kind == .delta }.flatMap { place, plan in
+            let impact =
+                try filled.map { try rows.impact(of: plan, filled: $0[place], job: draft.job, at: draft.derivation) }
+                ?? rows.impact(of: plan, job: draft.job, at: draft.derivation)
             return draft.job.limits.exceeded(by: impact, at: plan.stores)
         }
     }

@@ -77,21 +77,24 @@ final class SessionBuilder {
         let draft = try draft(job, session.request)
         session.version = draft.derivation.version
         session.token = draft.derivation.token
-        let excesses = try excesses(of: draft)
         var work = SessionWork(noData: draft.noData)
-        for package in draft.packages {
+        let filled = try draft.packages.map { package in
             try makePackages(
                 package, job: job, derivation: draft.derivation, session: session, draft.targets, &work)
         }
+        let excesses = try excesses(of: draft, filled: filled)
         let coveredAfterAll = try takeBack(draft, session: session, &work)
         finish(&session, work, draft.covering(coveredAfterAll), excesses)
     }
 
     /// One package for each plan; more only when its stores stand at more watermarks than one manifest may name.
+    ///
+    /// - Returns: what was filled into it, or into each of them.
+    @discardableResult
     private func makePackages(
         _ plan: PackagePlan, job: Job, derivation: Derivation, session: SessionRecord, _ targets: [SessionTarget],
         _ work: inout SessionWork
-    ) throws {
+    ) throws -> [FilledTable] {
         let concerned = Set(plan.stores)
         let marks = Dictionary(
             targets.filter { concerned.contains($0.store) }.map { ($0.store, $0.watermark) },
@@ -102,11 +105,13 @@ final class SessionBuilder {
                 ($0.version, $0.session.number) < ($1.version, $1.session.number)
             }
         }
+        var filled: [FilledTable] = []
         for start in stride(from: 0, to: max(bases.count, 1), by: Limits.basesMax) {
             let slice = Array(bases.dropFirst(start).prefix(Limits.basesMax))
             let chosen = Set(slice)
             let stores = plan.stores.filter { plan.kind == .full || (marks[$0] ?? nil).map(chosen.contains) ?? false }
-            let sealed = try seal(plan, bases: slice, job: job, derivation: derivation, session: session)
+            let sealed: SealedRecord?
+            (filled, sealed) = try seal(plan, bases: slice, job: job, derivation: derivation, session: session)
             guard let sealed else {
                 work.noData += stores
                 continue
@@ -114,6 +119,7 @@ final class SessionBuilder {
             work.sealed.append(sealed)
             for store in stores { work.packages[store] = sealed.package }
         }
+        return filled
     }
 
     /// A store that has all of it already, while something else is on its way to it: without a delivery of this session
@@ -141,17 +147,17 @@ final class SessionBuilder {
         return same.reduce(into: [:]) { $0[$1] = draft.pending[$1]?.session }
     }
 
-    /// Fills and seals one package; nil when there is no net difference after all.
+    /// Fills and seals one package; nothing is sealed when there is no net difference after all.
     private func seal(
         _ plan: PackagePlan, bases: [Watermark], job: Job, derivation: Derivation, session: SessionRecord
-    ) throws -> SealedRecord? {
+    ) throws -> (filled: [FilledTable], sealed: SealedRecord?) {
         let raw = home.packages + "/\(session.id)-\(random()).raw"
         defer { unlink(raw) }
         let filled = try rows.fill(plan, job: job, at: derivation, path: raw, uniqueness: Int32(random() >> 33) | 1) {
             shape, schema, db in try PackageTables.create(shape, schema: schema, in: db)
         }
         CrashPoint.filled.pass()
-        if plan.kind == .delta, filled.allSatisfy(\.isEmpty) { return nil }
+        if plan.kind == .delta, filled.allSatisfy(\.isEmpty) { return (filled, nil) }
         let contents = PackageContents(
             job: job.id, session: session.id, version: derivation.version, kind: plan.kind, bases: bases,
             tables: zip(job.subjobs, filled).map(PackageTable.init), created: clock.now(),
@@ -162,8 +168,9 @@ final class SessionBuilder {
         let package = PackageRef(
             id: sealed.id, kind: plan.kind, bases: bases, rows: filled.reduce(0) { $0 + $1.rows + $1.removed },
             bytes: sealed.manifest.bytes)
-        return SealedRecord(
+        let record = SealedRecord(
             session: session.id, package: package, manifest: sealed.manifestBytes, signature: sealed.signature)
+        return (filled, record)
     }
 
     private func finish(
@@ -246,7 +253,8 @@ final class SessionBuilder {
             return post(.prepared(session.id, target.store, .covered("the store has all of it already"), nil))
         }
         let bases = package.kind == .delta ? [target.watermark].compactMap { $0 } : []
-        guard let sealed = try seal(package, bases: bases, job: job, derivation: derivation, session: session) else {
+        let (_, sealed) = try seal(package, bases: bases, job: job, derivation: derivation, session: session)
+        guard let sealed else {
             return post(.prepared(session.id, target.store, .covered("the store has all of it already"), nil))
         }
         post(.prepared(session.id, target.store, .package(sealed.package), sealed))
