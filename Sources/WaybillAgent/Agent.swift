@@ -45,8 +45,10 @@ public final class Agent: Service {
     public func run() async throws {
         let (loop, worker, ledger, parts) = (loop, worker, ledger, parts)
         try await onOwnThread {
+            let neighbours = Neighbours(path: parts.home.database)
             let applier = try Applier(
-                path: parts.home.database, lockBudgetMilliseconds: parts.configuration.lockBudgetMilliseconds)
+                path: parts.home.database, lockBudgetMilliseconds: parts.configuration.lockBudgetMilliseconds,
+                isAlone: { !ledger.isWriting && !neighbours.arePresent() })
             try worker.start(applier: applier, ledger: ledger)
             try loop.start(ledger: ledger, worker: worker)
         }

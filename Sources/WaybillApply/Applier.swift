@@ -9,15 +9,27 @@ import WaybillWire
 public enum ApplyLimits {
     /// Rows of a shadow table written in one transaction: tills that write then wait 18 ms at the 99th percentile.
     public static let sliceRows = 1_000
+    /// The same where nobody else has the database open: for one who comes meanwhile still a small part of the lock
+    /// budget, and a tenth of the transactions.
+    public static let loneSliceRows = 10_000
     /// Milliseconds between two slices. Without them a till's busy handler backs off and starves.
     public static let slicePauseMilliseconds = 2
     /// Rows of a table that nobody reads any more, freed in one transaction: whole pages, 3 ms for 10,000 rows of 60
     /// bytes.
     public static let freedSliceRows = 10_000
-    /// Slices between two checkpoints: some megabytes of log, which else a till's next commit would have to copy.
-    public static let checkpointSlices = 50
+    /// Rows between two checkpoints: some megabytes of log, which else a till's next commit would have to copy.
+    public static let checkpointRows = 50_000
     /// Bytes that must stay free on the store's disk beyond what an apply needs.
     public static let reserveBytes: Int64 = 32 * 1024 * 1024
+}
+
+/// How long work lets tills have their turns, and ends when it is asked to.
+struct TillManners {
+    /// Waits that many milliseconds.
+    var pause: (Int) -> Void
+    var shouldStop: () -> Bool
+    /// Whether nobody else uses the database just now.
+    var isAlone: () -> Bool
 }
 
 /// Applies packages to a store's database. Has a connection of its own and belongs to one thread.
@@ -28,12 +40,17 @@ public final class Applier {
     let queue: DatabaseQueue
     private let path: String
     private let lockBudgetMilliseconds: Int?
+    private let isAlone: () -> Bool
 
     /// - Parameter path: a database that ``StoreDatabase`` has opened before.
     /// - Parameter lockBudgetMilliseconds: what the store itself says about ``lockBudgetMilliseconds(for:)``.
-    public init(path: String, lockBudgetMilliseconds: Int? = nil) throws {
+    /// - Parameter isAlone: whether nobody else uses the database just now; then nobody needs pauses.
+    public init(
+        path: String, lockBudgetMilliseconds: Int? = nil, isAlone: @escaping () -> Bool = { false }
+    ) throws {
         self.path = path
         self.lockBudgetMilliseconds = lockBudgetMilliseconds
+        self.isAlone = isAlone
         queue = try StoreDatabase.open(path, label: "apply")
         // Checkpoints are made between transactions, not in a commit whose lock is being timed.
         try queue.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA wal_autocheckpoint = 0") }
@@ -78,9 +95,10 @@ public final class Applier {
         let order = Order(manifest: manifest, run: run, attempt: attempt, at: at, shouldStop: shouldStop)
         do {
             return try queue.writeWithoutTransaction { db in
-                try Shadows(db: db, pause: pause, shouldStop: shouldStop).sweep()
+                let manners = TillManners(pause: pause, shouldStop: shouldStop, isAlone: isAlone)
+                try Shadows(db: db, manners: manners).sweep()
                 try checkSpace(manifest)
-                let shadows = Shadows(db: db, pause: pause, shouldStop: shouldStop)
+                let shadows = Shadows(db: db, manners: manners)
                 let result = try carryOut(order, rawPath, shadows, in: db)
                 committed(result)
                 // What fails from here on takes nothing back; the next apply tidies up as well.
@@ -100,7 +118,8 @@ public final class Applier {
     ) throws(ApplyFault) {
         do {
             try queue.writeWithoutTransaction { db in
-                try Shadows(db: db, pause: pause, shouldStop: shouldStop).sweep()
+                let manners = TillManners(pause: pause, shouldStop: shouldStop, isAlone: isAlone)
+                try Shadows(db: db, manners: manners).sweep()
             }
         } catch {
             throw ApplyFault.from(error, table: "left behind")

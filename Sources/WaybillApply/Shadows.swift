@@ -6,19 +6,20 @@ import WaybillPackage
 /// Shadow tables: filled beside the table that tills read, in slices with pauses, and swapped in at the end.
 final class Shadows {
     private let db: Database
-    private let pause: (Int) -> Void
-    private let shouldStop: () -> Bool
+    private let manners: TillManners
     /// Milliseconds of the longest write lock of a slice.
     private(set) var longestLock: Int64 = 0
-    private var slicesSinceCheckpoint = 0
+    private var rowsSinceCheckpoint = 0
+    /// As it was after the last slice.
+    private var isAlone: Bool
 
     static let shadowPrefix = "_waybill_shadow_"
     static let oldPrefix = "_waybill_old_"
 
-    init(db: Database, pause: @escaping (Int) -> Void, shouldStop: @escaping () -> Bool) {
+    init(db: Database, manners: TillManners) {
         self.db = db
-        self.pause = pause
-        self.shouldStop = shouldStop
+        self.manners = manners
+        isAlone = manners.isAlone()
     }
 
     func shadow(_ shape: TableShape) -> String { "main." + quoted(Shadows.shadowPrefix + shape.name) }
@@ -27,8 +28,10 @@ final class Shadows {
     struct Source {
         /// A SELECT of rows. It is given what makes the condition for a slice's rows, from the key as it stands in that
         /// SELECT.
-        var rows: (_ isInSlice: (_ key: [String]) -> String) -> String
-        /// The relations that it walks through, with the key of each as it stands there.
+        typealias Layer = (_ isInSlice: (_ key: [String]) -> String) -> String
+        /// Each over those before it: of rows with one key the last stays.
+        var layers: [Layer]
+        /// The relations that they walk through, with the key of each as it stands there.
         var walked: [(relation: String, key: [String])]
     }
 
@@ -38,7 +41,23 @@ final class Shadows {
         let relation = "package." + quoted(shape.name)
         let key = shape.key.map(quoted)
         return Source(
-            rows: { "SELECT \(columns) FROM \(relation) WHERE \($0(key))" }, walked: [(relation: relation, key: key)])
+            layers: [{ "SELECT \(columns) FROM \(relation) WHERE \($0(key))" }],
+            walked: [(relation: relation, key: key)])
+    }
+
+    /// The store's rows with the package's written over them: for packages with few of a table's rows. Nearly all rows
+    /// are copied without being looked up in the package.
+    func overlaid(_ shape: TableShape, removes: Bool) -> Source {
+        let packaged = self.packaged(shape)
+        let columns = shape.columns.map { "here." + quoted($0.name) }.joined(separator: ", ")
+        let key = shape.key.map { "here." + quoted($0) }
+        let sameKey = zip(shape.key, key).map { "there.\(quoted($0)) = \($1)" }.joined(separator: " AND ")
+        let removed = "package." + quoted(shape.name + PackageTables.removedSuffix)
+        let staying = removes ? " AND NOT EXISTS (SELECT 1 FROM \(removed) AS there WHERE \(sameKey))" : ""
+        let relation = "main.\(quoted(shape.name)) AS here"
+        return Source(
+            layers: [{ "SELECT \(columns) FROM \(relation) WHERE \($0(key))\(staying)" }] + packaged.layers,
+            walked: packaged.walked + [(relation: relation, key: key)])
     }
 
     /// The store's rows with the package's laid over them.
@@ -65,17 +84,19 @@ final class Shadows {
     func laidOver(_ shape: TableShape, key: [String], _ staying: String) -> Source {
         let packaged = self.packaged(shape)
         return Source(
-            rows: { isInSlice in
-                """
-                \(packaged.rows(isInSlice))
-                UNION ALL
-                \(staying) AND \(isInSlice(key))
-                """
-            }, walked: packaged.walked + [(relation: "main.\(quoted(shape.name)) AS here", key: key)])
+            layers: [
+                { isInSlice in
+                    """
+                    \(packaged.layers.map { $0(isInSlice) }.joined())
+                    UNION ALL
+                    \(staying) AND \(isInSlice(key))
+                    """
+                }
+            ], walked: packaged.walked + [(relation: "main.\(quoted(shape.name)) AS here", key: key)])
     }
 
     /// Makes the shadow of a table and fills it, a slice at a time.
-    /// - Returns: rows in the shadow.
+    /// - Returns: rows written into the shadow.
     func fill(_ shape: TableShape, from source: Source) throws -> Int64 {
         try slice {
             try self.db.execute(
@@ -87,12 +108,16 @@ final class Shadows {
         var isFirst = true
         var isLast = false
         while !isLast {
-            guard !shouldStop() else { throw ApplyFault.canceled }
-            isLast = try !bounds.moveOn(isFirst: isFirst)
-            let statement = fillStatement(shape, bounds, isFirst: isFirst, isLast: isLast)
-            try slice {
-                try self.db.execute(sql: statement)
-                total += Int64(self.db.changesCount)
+            guard !manners.shouldStop() else { throw ApplyFault.canceled }
+            let rows = isAlone ? ApplyLimits.loneSliceRows : ApplyLimits.sliceRows
+            isLast = try !bounds.moveOn(isFirst: isFirst, rows: rows)
+            let statements = try fillStatements(shape, bounds, isFirst: isFirst, isLast: isLast)
+                .map { try db.cachedStatement(sql: $0) }
+            try slice(rows: rows) {
+                for statement in statements {
+                    try statement.execute()
+                    total += Int64(self.db.changesCount)
+                }
             }
             isFirst = false
         }
@@ -102,27 +127,36 @@ final class Shadows {
 
     /// Copies a slice's rows in key order: values do not pass through here. By the primary keys of all tables, all
     /// columns of them.
-    func fillStatement(_ shape: TableShape, _ bounds: SliceBounds, isFirst: Bool, isLast: Bool) -> String {
+    func fillStatements(_ shape: TableShape, _ bounds: SliceBounds, isFirst: Bool, isLast: Bool) -> [String] {
         let key = shape.key.map(quoted).joined(separator: ", ")
         let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
-        let rows = bounds.source.rows { bounds.condition($0, isFirst: isFirst, isLast: isLast) }
-        return "INSERT INTO \(shadow(shape)) (\(columns)) SELECT \(columns) FROM (\(rows)) ORDER BY \(key)"
+        return bounds.source.layers.enumerated().map { place, layer in
+            let rows = layer { bounds.condition($0, isFirst: isFirst, isLast: isLast) }
+            let insert = place == 0 ? "INSERT" : "INSERT OR REPLACE"
+            return "\(insert) INTO \(shadow(shape)) (\(columns)) SELECT \(columns) FROM (\(rows)) ORDER BY \(key)"
+        }
     }
 
-    /// One short transaction, timed, and a pause after it.
-    func slice(_ body: () throws -> Void) throws {
+    /// One short transaction, timed, and a pause after it where somebody may be waiting.
+    /// - Parameter rows: how many are written in it, more or less.
+    func slice(rows: Int = ApplyLimits.sliceRows, _ body: () throws -> Void) throws {
         // Not anybody's rows yet, or any more: the last transaction syncs the log, and with it all that stands before.
         try db.execute(sql: "PRAGMA synchronous = NORMAL")
         defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
         longestLock = max(longestLock, try LockTimer.transaction(db) { _ in try body() })
         CrashPoint.sliceWritten.pass()
-        pause(ApplyLimits.slicePauseMilliseconds)
-        slicesSinceCheckpoint += 1
-        if slicesSinceCheckpoint >= ApplyLimits.checkpointSlices {
-            slicesSinceCheckpoint = 0
+        pauseForTills()
+        rowsSinceCheckpoint += rows
+        if rowsSinceCheckpoint >= ApplyLimits.checkpointRows {
+            rowsSinceCheckpoint = 0
             try db.execute(sql: "PRAGMA wal_checkpoint(PASSIVE)")
-            pause(ApplyLimits.slicePauseMilliseconds)
+            pauseForTills()
         }
+    }
+
+    private func pauseForTills() {
+        isAlone = manners.isAlone()
+        if !isAlone { manners.pause(ApplyLimits.slicePauseMilliseconds) }
     }
 
     /// Puts the shadow in the table's place, with the indexes and triggers that tills have made. Inside the last
@@ -162,7 +196,7 @@ final class Shadows {
                 WHERE type = 'table' AND (name GLOB '_waybill_shadow_*' OR name GLOB '_waybill_old_*')
                 """)
         for name in names {
-            guard !shouldStop() else { return }
+            guard !manners.shouldStop() else { return }
             try empty(name)
             try slice { try self.db.execute(sql: "DROP TABLE main.\(quoted(name))") }
         }
@@ -177,7 +211,7 @@ final class Shadows {
         let table = "main." + quoted(name)
         var count = 0
         repeat {
-            guard !shouldStop() else { throw ApplyFault.canceled }
+            guard !manners.shouldStop() else { throw ApplyFault.canceled }
             try slice {
                 // The primary key from its beginning to the slice's last row.
                 try self.db.execute(

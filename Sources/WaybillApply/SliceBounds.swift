@@ -27,20 +27,20 @@ struct SliceBounds {
     }
 
     /// Finds where the next slice ends. Reads keys, and takes no lock.
+    /// - Parameter rows: how many keys further on.
     /// - Returns: false when it has no end, because what is left is less than a slice.
-    func moveOn(isFirst: Bool) throws -> Bool {
-        try db.execute(
-            sql: """
-                DELETE FROM \(SliceBounds.after);
-                INSERT INTO \(SliceBounds.after) SELECT * FROM \(SliceBounds.upTo);
-                DELETE FROM \(SliceBounds.upTo);
-                """)
-        try db.execute(sql: moveStatement(isFirst: isFirst))
+    func moveOn(isFirst: Bool, rows: Int) throws -> Bool {
+        for statement in [
+            "DELETE FROM \(SliceBounds.after)",
+            "INSERT INTO \(SliceBounds.after) SELECT * FROM \(SliceBounds.upTo)",
+            "DELETE FROM \(SliceBounds.upTo)",
+            moveStatement(isFirst: isFirst, rows: rows),
+        ] { try db.cachedStatement(sql: statement).execute() }
         return db.changesCount > 0
     }
 
     /// All relations side by side in key order, each by its primary key from the last slice on.
-    func moveStatement(isFirst: Bool) -> String {
+    func moveStatement(isFirst: Bool, rows: Int) -> String {
         let keys = source.walked.map { walked in
             "SELECT \(walked.key.joined(separator: ", ")) FROM \(walked.relation) "
                 + "WHERE \(condition(walked.key, isFirst: isFirst, isLast: true))"
@@ -49,7 +49,7 @@ struct SliceBounds {
         return """
             INSERT INTO \(SliceBounds.upTo)
             \(keys.joined(separator: " UNION "))
-            ORDER BY \(order) LIMIT 1 OFFSET \(ApplyLimits.sliceRows - 1)
+            ORDER BY \(order) LIMIT 1 OFFSET \(rows - 1)
             """
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Synchronization
 import WaybillDatabase
 import WaybillModel
 import WaybillWire
@@ -26,6 +27,7 @@ public struct ForeignStore: Error, CustomStringConvertible {
 public final class StoreDatabase: Sendable {
     let queue: DatabaseQueue
     public let path: String
+    private let writing = Atomic(0)
 
     /// Milliseconds that a small transaction waits for a till that holds the lock. Shorter than an apply does, because
     /// the thread that talks to the hub waits here; what could not be written is asked for again.
@@ -74,8 +76,13 @@ public final class StoreDatabase: Sendable {
     }
 
     private func write<T>(_ body: (Database) throws -> T) throws -> T {
-        try tellingOfMachine(path) { try queue.write(body) }
+        writing.add(1, ordering: .relaxed)
+        defer { writing.subtract(1, ordering: .relaxed) }
+        return try tellingOfMachine(path) { try queue.write(body) }
     }
+
+    /// Whether somebody is writing here just now, or waits for the lock.
+    public var isWriting: Bool { writing.load(ordering: .relaxed) > 0 }
 
     /// Also for those who look on.
     package func read<T>(_ body: (Database) throws -> T) throws -> T {

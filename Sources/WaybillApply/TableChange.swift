@@ -71,6 +71,9 @@ struct TablePreparation {
     let shadows: Shadows
     var budget: LockBudget
 
+    /// Up to such a part of a table's rows is written twice, rather than looking up each of the others.
+    private static let overlaidPart: Int64 = 3
+
     /// Bytes of a row, more or less: there is no cheaper way to a table's size than its rows.
     private var rowBytes: Int64 {
         let rows = manifest.tables.reduce(0) { $0 + $1.rows + $1.removed }
@@ -148,7 +151,11 @@ struct TablePreparation {
         var bytes = Int64.max / LockBudget.microsecondsPerPage
         if rows > budget.scatteredRowsMax { bytes = try tableBytes(table) }
         guard rows <= budget.rowsMax(tableBytes: bytes) else {
-            _ = try shadows.fill(table.shape, from: shadows.merged(table.shape))
+            let isSmallPart = table.rows * TablePreparation.overlaidPart <= bytes / rowBytes
+            let source =
+                isSmallPart
+                ? shadows.overlaid(table.shape, removes: table.removed > 0) : shadows.merged(table.shape)
+            _ = try shadows.fill(table.shape, from: source)
             return .swap(table.shape, rows: rows, nil)
         }
         budget.spend(rows: rows, tableBytes: bytes)

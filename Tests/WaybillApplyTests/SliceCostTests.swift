@@ -68,6 +68,6 @@ private final class StepCounter {
     private func note(_ statement: OpaquePointer) {
         let sql = sqlite3_sql(statement).map { String(cString: $0) } ?? ""
         guard sql.hasPrefix("INSERT INTO main.\"\(Shadows.shadowPrefix)") else { return }
-        most = max(most, Int(sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 0)))
+        most = max(most, Int(sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 1)))
     }
 }

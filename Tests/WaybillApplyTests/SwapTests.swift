@@ -24,30 +24,69 @@ import WaybillPackage
         #expect(try shop.leftOvers == [])
     }
 
-    /// Else a slice costs as much as the whole table has rows in one zone, and holds the lock as long.
-    @Test func eachSliceIsLookedUpByTheWholeKey() throws {
+    /// How SQLite finds where a slice ends, and its rows: of the package and of the store.
+    private func plan(_ source: (Shadows) -> Shadows.Source) throws -> [String] {
         try shop.apply(.full(1, .price([[1, "A", 1]])))
         let (raw, _) = try shop.pack(.delta(1, 2, .price([[1, "B", 1]])))
         defer { unlink(raw) }
-        let plan = try shop.applier.queue.writeWithoutTransaction { db in
+        return try shop.applier.queue.writeWithoutTransaction { db in
             try db.execute(sql: "ATTACH DATABASE ? AS package", arguments: [raw])
             try db.execute(sql: PackageTables.storeStatement(Parcel.price, name: "_waybill_shadow_price"))
-            let shadows = Shadows(db: db, pause: { _ in }, shouldStop: { false })
-            let bounds = SliceBounds(db: db, source: shadows.merged(Parcel.price))
+            let shadows = Shadows(
+                db: db, manners: TillManners(pause: { _ in }, shouldStop: { false }, isAlone: { false }))
+            let bounds = SliceBounds(db: db, source: source(shadows))
             try bounds.create()
-            return try [
-                bounds.moveStatement(isFirst: false),
-                shadows.fillStatement(Parcel.price, bounds, isFirst: false, isLast: false),
-            ].flatMap { statement in
+            let statements =
+                [bounds.moveStatement(isFirst: false, rows: 1_000)]
+                + shadows.fillStatements(Parcel.price, bounds, isFirst: false, isLast: false)
+            return try statements.flatMap { statement in
                 try Row.fetchAll(db, sql: "EXPLAIN QUERY PLAN " + statement).map { row -> String in row["detail"] }
             }
         }
+    }
+
+    /// Else a slice costs as much as the whole table has rows in one zone, and holds the lock as long.
+    @Test func eachSliceIsLookedUpByTheWholeKey() throws {
+        let plan = try plan { $0.merged(Parcel.price) }
         let after = "USING PRIMARY KEY ((zone,product_id)>(?,?)"
-        // Where the slice ends, and its rows: of the package and of the store.
         #expect(plan.filter { $0.contains(after + ")") }.count == 2)
         #expect(plan.filter { $0.contains(after + " AND (zone,product_id)<(?,?))") }.count == 2)
         #expect(plan.filter { $0.contains("USING PRIMARY KEY (zone=? AND product_id=?)") }.count == 2)
         #expect(!plan.contains { $0.contains("TEMP B-TREE") })
+    }
+
+    @Test func whereFewRowsCameTheOthersAreNotLookedUp() throws {
+        let plan = try plan { $0.overlaid(Parcel.price, removes: false) }
+        let after = "USING PRIMARY KEY ((zone,product_id)>(?,?)"
+        #expect(plan.filter { $0.contains(after + ")") }.count == 2)
+        #expect(plan.filter { $0.contains(after + " AND (zone,product_id)<(?,?))") }.count == 2)
+        #expect(!plan.contains { $0.contains("zone=?") || $0.contains("TEMP B-TREE") })
+    }
+
+    /// Each of these goes through a copy of the table, in which a part of the rows is written over the others.
+    @Test(arguments: 0..<6)
+    func aCopyHasTheRowsThatCameInPlaceOfThoseTheyChangeAndNoneThatWent(seed: UInt64) throws {
+        let shop = try Shop(lockBudgetMilliseconds: 0)
+        var random = SplitMix(seed: seed)
+        var held = Dictionary(uniqueKeysWithValues: (0..<3_000).map { ("K\($0)", $0) })
+        func rows(_ some: [String: Int]) -> [TestRow] { some.map { [1, $0.key, $0.value] } }
+        try shop.apply(.full(1, .price(rows(held))))
+        for version in Int64(2)...4 {
+            var came: [String: Int] = [:]
+            for _ in 0..<Int.random(in: 0..<900, using: &random) {
+                came["K\(Int.random(in: 0..<4_000, using: &random))"] = Int.random(in: 0..<9, using: &random)
+            }
+            let gone = (0..<Int.random(in: 0..<200, using: &random))
+                .map { _ in "K\(Int.random(in: 0..<4_000, using: &random))" }
+                .filter { came[$0] == nil && held[$0] != nil }
+            came.forEach { held[$0] = $1 }
+            gone.forEach { held[$0] = nil }
+            try shop.apply(
+                .delta(version - 1, version, .price(rows(came), removed: Set(gone).map { [1, $0] })))
+            #expect(
+                try shop.rows("SELECT product_id, cents FROM price ORDER BY 1")
+                    == held.sorted { $0.key < $1.key }.map { "\($0.key)|\($0.value)" })
+        }
     }
 
     @Test func aFullPackageReplacesEverything() throws {
