@@ -42,7 +42,10 @@ struct Derive {
             let now = NowView(subjob: subjob, db: db)
             try now.create()
             // Of a table without rows they are made when it has got them: sorted once, not row by row.
-            if try !RowsChange(subjob: subjob, version: version, db: db).isFirst() { try now.createIndexes() }
+            if try !RowsChange(subjob: subjob, version: version, db: db).isFirst() {
+                try now.createIndex()
+                try now.createSliceIndex()
+            }
         }
         var result = Result()
         for subjob in job.subjobsInOrderOfWork {
@@ -99,7 +102,7 @@ struct Derive {
         try explaining("table \(subjob.table.name)") {
             do {
                 count = isFirst ? try change.insertFirst() : try change.stage(slice: slice)
-                if isFirst { try NowView(subjob: subjob, db: db).createIndexes() }
+                if isFirst { try NowView(subjob: subjob, db: db).createIndex() }
             } catch let error as DatabaseError where error.resultCode == .SQLITE_CONSTRAINT {
                 guard let misfit = try Misfit(subjob: subjob, db: db).describe() else { throw error }
                 throw DerivationFault(job: job.id, detail: "table \(subjob.table.name), \(misfit)")
@@ -204,31 +207,34 @@ struct NowView {
                 """)
     }
 
-    /// By name, the columns of what the job looks rows up by.
-    private var indexes: [(name: String, columns: [String])] {
-        var indexes: [(name: String, columns: [String])] = []
-        if !subjob.index.isEmpty { indexes.append(("seek_" + subjob.table.name, subjob.index)) }
-        // The slice finds its rows by scope and key when its column leads the key, else by an index of its own.
-        if let slice = subjob.slice, slice.column != subjob.table.key.first {
-            indexes.append(("slice_" + subjob.table.name, [slice.column]))
-        }
-        return indexes
+    private var index: String { "seek_" + subjob.table.name }
+    private var sliceIndex: String { "slice_" + subjob.table.name }
+
+    /// What other subjobs of the job look rows up by.
+    func createIndex() throws {
+        if !subjob.index.isEmpty { try create(index, subjob.index) }
     }
 
-    func createIndexes() throws {
-        for (name, columns) in indexes {
-            try db.execute(
-                sql: """
-                    CREATE INDEX IF NOT EXISTS main.\(quoted(name))
-                    ON \(RowsSchema.rowsTable(subjob.table)) (\(columns.map(quoted).joined(separator: ", ")))
-                    WHERE _died = \(RowsSchema.forever)
-                    """)
+    /// What the next derivation finds a slice's rows by: by scope and key when its column leads the key, else by an
+    /// index of its own.
+    func createSliceIndex() throws {
+        if let slice = subjob.slice, slice.column != subjob.table.key.first {
+            try create(sliceIndex, [slice.column])
         }
+    }
+
+    private func create(_ name: String, _ columns: [String]) throws {
+        try db.execute(
+            sql: """
+                CREATE INDEX IF NOT EXISTS main.\(quoted(name))
+                ON \(RowsSchema.rowsTable(subjob.table)) (\(columns.map(quoted).joined(separator: ", ")))
+                WHERE _died = \(RowsSchema.forever)
+                """)
     }
 
     /// For as long as most rows change: in the order of the table's key each would be a step to somewhere else.
     func dropIndexes() throws {
-        for (name, _) in indexes { try db.execute(sql: "DROP INDEX IF EXISTS main.\(quoted(name))") }
+        for name in [index, sliceIndex] { try db.execute(sql: "DROP INDEX IF EXISTS main.\(quoted(name))") }
     }
 
     func drop() throws { try db.execute(sql: "DROP VIEW IF EXISTS temp.\(quoted("now_" + subjob.table.name))") }

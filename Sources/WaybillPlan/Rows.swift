@@ -178,6 +178,23 @@ public final class Rows {
         return derivation
     }
 
+    /// Makes what the next derivation of the job looks rows up by, where the last one has left it out: while the stores
+    /// fetch is time enough. Left undone, the next derivation does it.
+    public func prepareNext(_ job: Job) throws {
+        try tellingOfMachine(queue.path) {
+            try queue.writeWithoutTransaction { db in
+                try db.inTransaction(.immediate) {
+                    for subjob in job.subjobs {
+                        let rows = "rows_" + subjob.table.name
+                        guard try db.tableExists(rows, in: "main") else { continue }
+                        try NowView(subjob: subjob, db: db).createSliceIndex()
+                    }
+                    return .commit
+                }
+            }
+        }
+    }
+
     /// The derivation at hand when neither HQ's inputs nor the job's definition have changed since.
     func unchangedDerivation(of job: Job, _ reads: JobReads) throws -> Derivation? {
         try queue.read { db in

@@ -93,7 +93,7 @@ struct RowsChange {
         if isMuch { try now.dropIndexes() }
         let died = try isMuch ? endEach() : endGone()
         let born = try insertFresh()
-        if isMuch { try now.createIndexes() }
+        if isMuch { try now.createIndex() }
         try db.execute(sql: "DROP TABLE temp.gone; DROP TABLE temp.staged")
         guard died + born > 0 else { return false }
         // One pass over the narrow indexes (_scope, _born) and (_scope, _died); only when something changed.

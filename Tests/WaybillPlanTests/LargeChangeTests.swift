@@ -92,6 +92,21 @@ import WaybillModel
         #expect(held == 3)
     }
 
+    /// It would keep the stores waiting, and only the next derivation needs it.
+    @Test func whatTheNextDerivationLooksUpByIsMadeAfterTheFirst() throws {
+        var job = job
+        job.slices = [Slice(name: "all", all: "SELECT value FROM item", touched: ["item": "SELECT 0"])]
+        job.subjobs[0].slice = SliceColumn(slice: "all", column: "value")
+        _ = try chain.rows.derive(job)
+        #expect(try indexes()["slice_thing"] == nil)
+        try chain.rows.prepareNext(job)
+        #expect(try indexes()["slice_thing"] != nil)
+        try chain.rows.queue.write { try $0.execute(sql: "DROP INDEX slice_thing") }
+        try chain.sql("UPDATE item SET value = 0 WHERE value <= 3")
+        _ = try chain.rows.derive(job)
+        #expect(try indexes()["slice_thing"] != nil, "who was not prepared does it in time")
+    }
+
     @Test func aDeltaIsFoundByThatIndex() throws {
         let first = try chain.rows.derive(job)
         try chain.sql("UPDATE item SET value = 0 WHERE value <= 3")

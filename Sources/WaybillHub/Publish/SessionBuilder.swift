@@ -85,6 +85,14 @@ final class SessionBuilder {
         let excesses = try excesses(of: draft, filled: filled)
         let coveredAfterAll = try takeBack(draft, session: session, &work)
         finish(&session, work, draft.covering(coveredAfterAll), excesses)
+        prepareNext(job)
+    }
+
+    /// The session is offered: what goes wrong here is tried again by the next, which then fails with it.
+    private func prepareNext(_ job: Job) {
+        do { try rows.prepareNext(job) } catch {
+            logger.warning("job \(job.id): the next session could not be prepared: \(error)")
+        }
     }
 
     /// One package for each plan; more only when its stores stand at more watermarks than one manifest may name.
