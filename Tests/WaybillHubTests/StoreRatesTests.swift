@@ -105,8 +105,8 @@ import WaybillWire
             let isAdmitted = admits(&limit, "10.0.0.1", 0)
             #expect(isAdmitted)
         }
-        try limit.admit(Sample.store, from: "key", at: at(0))
-        try limit.admit(Sample.store, from: "key", at: at(60_000))
+        try limit.admit(Sample.store, from: "key", at: "10.0.0.1", now: at(0))
+        try limit.admit(Sample.store, from: "key", at: "10.0.0.1", now: at(60_000))
         #expect((0..<100).filter { _ in admits(&limit, "10.0.0.1", 30_000) }.count == 30)
     }
 

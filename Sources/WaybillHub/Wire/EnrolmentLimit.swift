@@ -10,7 +10,8 @@ struct EnrolmentLimit {
     static let windowMilliseconds: Int64 = 60_000
     /// Tries of one key within the window: an agent that has lost its answer asks a few times.
     static let triesOfKeyMax = 10
-    /// Tries for one store, by whatever keys.
+    /// Tries for one store from one address, by whatever keys. From one address only: nobody shall keep a store's own
+    /// machine out by knocking in its name.
     static let triesForStoreMax = 30
     /// Tries of everybody: many stores may be enrolled in one go, and each try is a durable transaction at most.
     static let triesMax = 6_000
@@ -27,8 +28,13 @@ struct EnrolmentLimit {
     private var windowStart: Timestamp?
     private var tries = 0
     private var ofKey: [String: Int] = [:]
-    private var forStore: [StoreID: Int] = [:]
+    private var forStore: [Knock: Int] = [:]
     private var lines = 0
+
+    private struct Knock: Hashable {
+        var store: StoreID
+        var address: String
+    }
 
     /// Before anything of the request is looked at.
     /// - Throws: ``EnrolmentRefusal`` for one try too many.
@@ -41,18 +47,21 @@ struct EnrolmentLimit {
     }
 
     /// - Throws: ``EnrolmentRefusal`` for one try too many.
-    mutating func admit(_ store: StoreID, from key: String, at now: Timestamp) throws(EnrolmentRefusal) {
+    mutating func admit(
+        _ store: StoreID, from key: String, at address: String, now: Timestamp
+    ) throws(EnrolmentRefusal) {
         turnOver(now)
         tries += 1
         // Beyond it nothing is counted by name any more, so that memory has a bound.
         guard tries <= EnrolmentLimit.triesMax else { throw tooMany("too many machines try to enrol") }
         ofKey[key, default: 0] += 1
-        forStore[store, default: 0] += 1
+        let knock = Knock(store: store, address: address)
+        forStore[knock, default: 0] += 1
         guard ofKey[key, default: 0] <= EnrolmentLimit.triesOfKeyMax else {
             throw tooMany("this machine tries too often")
         }
-        guard forStore[store, default: 0] <= EnrolmentLimit.triesForStoreMax else {
-            throw tooMany("there are too many tries to enrol store \(store)")
+        guard forStore[knock, default: 0] <= EnrolmentLimit.triesForStoreMax else {
+            throw tooMany("there are too many tries to enrol store \(store) from your address")
         }
     }
 

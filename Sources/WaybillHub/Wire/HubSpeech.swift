@@ -103,7 +103,8 @@ extension HubTurn {
                 "protocol version \(request.protocol) is not spoken here; this hub speaks \(protocolVersion)")
         }
         guard let store = StoreID(request.store) else { throw EnrolmentRefusal("the store's name is not one") }
-        try enrolments.admit(store, from: message.userID ?? "", at: parts.clock.now())
+        try enrolments.admit(
+            store, from: message.userID ?? "", at: message.peerAddress ?? "", now: parts.clock.now())
         guard let key = try? CurvePublicKey(bytes: Array(request.publicKey)), key.z85 == message.userID else {
             throw EnrolmentRefusal("the key to be enrolled is not the one of this connection")
         }

@@ -6,13 +6,14 @@ import WaybillSessions
 
 @Suite struct EnrolmentLimitTests {
     private func tries(
-        _ limit: inout EnrolmentLimit, _ count: Int, store: String = "S1", at now: Int64 = 0, key: (Int) -> String
+        _ limit: inout EnrolmentLimit, _ count: Int, store: String = "S1", from address: String = "192.0.2.1",
+        at now: Int64 = 0, key: (Int) -> String
     ) throws -> Int {
         let store = try #require(StoreID(store))
         var admitted = 0
         for number in 0..<count {
             do {
-                try limit.admit(store, from: key(number), at: Timestamp(milliseconds: now))
+                try limit.admit(store, from: key(number), at: address, now: Timestamp(milliseconds: now))
                 admitted += 1
             } catch { #expect(error.description.hasSuffix("wait a minute and try again")) }
         }
@@ -30,6 +31,13 @@ import WaybillSessions
         var limit = EnrolmentLimit()
         #expect(try tries(&limit, 100) { "key \($0)" } == 30)
         #expect(try tries(&limit, 1, store: "S2") { _ in "another" } == 1)
+    }
+
+    /// Keys cost nothing, and the names of stores are no secret.
+    @Test func nobodyKeepsAStoresOwnMachineOutByKnockingInItsName() throws {
+        var limit = EnrolmentLimit()
+        #expect(try tries(&limit, 100, from: "198.51.100.7") { "key \($0)" } == 30)
+        #expect(try tries(&limit, 1, from: "192.0.2.1") { _ in "the machine's" } == 1)
     }
 
     @Test func whateverComesTheMemoryHasABound() throws {
