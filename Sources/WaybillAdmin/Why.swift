@@ -73,6 +73,29 @@ public enum WhyState: String, Codable, Sendable, CaseIterable {
     case absent
     /// HQ gives it; what the store has cannot be told.
     case unknown
+    /// It lies in quarantine at the store, which has refused it, or has not let it go.
+    case inQuarantine = "in_quarantine"
+}
+
+/// What a store has said last of a row in its quarantine.
+public struct WhyQuarantine: Codable, Hashable, Sendable {
+    /// `refused`, `depends` or `kept`, as in the list.
+    public var kind: String
+    /// SQLite's own words, or what it waits for.
+    public var detail: String
+    /// What that means for the tills.
+    public var consequence: String
+    /// The session that brought it last.
+    public var session: SessionID
+    public var since: UTCTime
+
+    public init(kind: String, detail: String, consequence: String, session: SessionID, since: UTCTime) {
+        self.kind = kind
+        self.detail = detail
+        self.consequence = consequence
+        self.session = session
+        self.since = since
+    }
 }
 
 /// A session's part in the life of a row at a store.
@@ -155,13 +178,16 @@ public struct WhyRow: Codable, Hashable, Sendable {
     @Nullable public var pending: WhyDelivery?
     /// The session that took away a row which the store had before.
     @Nullable public var removedBy: WhyDelivery?
+    /// When it lies in quarantine there: then the store has not ``values``, but what that says.
+    @Nullable public var quarantine: WhyQuarantine?
     /// The main reason first.
     public var reasons: [WhyReason]
 
     public init(
         state: WhyState, answer: String, key: [RowValue], values: [RowValue]? = nil, coming: [RowValue]? = nil,
         scope: String? = nil, scopeColumn: String? = nil, sinceVersion: Int64? = nil, broughtBy: WhyDelivery? = nil,
-        pending: WhyDelivery? = nil, removedBy: WhyDelivery? = nil, reasons: [WhyReason] = []
+        pending: WhyDelivery? = nil, removedBy: WhyDelivery? = nil, quarantine: WhyQuarantine? = nil,
+        reasons: [WhyReason] = []
     ) {
         self.state = state
         self.answer = answer
@@ -174,6 +200,7 @@ public struct WhyRow: Codable, Hashable, Sendable {
         self.broughtBy = broughtBy
         self.pending = pending
         self.removedBy = removedBy
+        self.quarantine = quarantine
         self.reasons = reasons
     }
 }

@@ -33,6 +33,7 @@ public enum WhyViews {
         }
         if let session = row.pending { line("waits for", times(session)) }
         if let session = row.removedBy { line("removed by", times(session)) }
+        if row.quarantine != nil { line("in quarantine", "see: waybill quarantine list --store \(reply.store)") }
         lines.append(standing(reply, screen))
         return lines
     }
@@ -95,7 +96,7 @@ public enum WhyViews {
     private static func style(_ state: WhyState) -> Style {
         switch state {
         case .present: .good
-        case .changing, .leaving, .onItsWay, .notRun, .unknown: .warning
+        case .changing, .leaving, .onItsWay, .notRun, .unknown, .inQuarantine: .warning
         case .absent, .kept: .dim
         }
     }

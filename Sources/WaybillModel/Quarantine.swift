@@ -43,6 +43,14 @@ public struct QuarantineEntry: Hashable, Sendable {
         self.attempts = attempts
     }
 
+    /// A key as a store writes it into its list: values with commas between them, blobs in capital hexadecimal digits,
+    /// cut after so many characters.
+    public static func keyText(_ values: [String]) -> String {
+        String(
+            String.UnicodeScalarView(
+                values.joined(separator: ",").unicodeScalars.prefix(QuarantineLimits.keyBytesMax / 4)))
+    }
+
     /// What that means for the tills, in plain words.
     public var consequence: String {
         switch kind {

@@ -69,6 +69,9 @@ extension SystemTests {
                 #expect(entry.table == "product" && entry.key == second && entry.kind == "refused")
                 #expect(entry.hasOlderRow && entry.session == session.id && entry.attempts == 1)
                 #expect(try await hub.done("status").out.contains("1 row in quarantine at 1 store"))
+                let why = try await hub.done("why", "--store", Chain.shop, "--table", "product", "--key", second).out
+                #expect(why.hasPrefix("store \(Chain.shop) refuses product (\(second)): UNIQUE constraint failed"))
+                #expect(why.contains("the store keeps the row as it was before"))
                 let stores = try await hub.done("store", "list", "--json").decoded([Quarantined].self)
                 #expect(stores.first { $0.store == Chain.shop }?.quarantined == 1)
                 // Ordered while it is away, done when it is back; and in vain, for the index is still there.

@@ -41,16 +41,10 @@ private struct QuarantinedRow: Hashable {
         self.key = key
     }
 
-    /// The key as a store writes it into its list: values with commas between them, blobs in capital hexadecimal
-    /// digits, cut after so many characters.
     init(_ difference: RowDifference) {
         let parts = difference.key.map { value in
             if case .blob = value { value.text.uppercased() } else { value.text }
         }
-        self.init(
-            table: difference.table,
-            key: String(
-                String.UnicodeScalarView(
-                    parts.joined(separator: ",").unicodeScalars.prefix(QuarantineLimits.keyBytesMax / 4))))
+        self.init(table: difference.table, key: QuarantineEntry.keyText(parts))
     }
 }

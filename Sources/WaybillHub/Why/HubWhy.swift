@@ -28,6 +28,7 @@ extension HubBackend {
         return try await operations.reading { db in
             try WhyAnswer(
                 question: question, findings: findings, standing: standing,
+                quarantine: try QuarantineRecord.find(request.store, in: db).entries,
                 deliveries: RowDeliveries(store: request.store, job: job.id, db: db)
             ).reply()
         }
@@ -63,6 +64,8 @@ struct WhyAnswer {
     let question: RowQuestion
     let findings: RowFindings
     let standing: WhyStanding
+    /// What the store has said last, of all jobs and tables.
+    let quarantine: [QuarantineEntry]
     let deliveries: RowDeliveries
 
     private var table: TableShape { question.subjob.table }
@@ -92,22 +95,45 @@ struct WhyAnswer {
 
     private func row(_ finding: RowFinding, _ built: [BuiltSession]) throws -> WhyRow {
         let isNextKnown = findings.nextFault == nil
+        let entry = entry(of: finding.key)
         let state = WhyState(
-            finding, isHeldKnown: standing.watermark == nil || findings.heldVersion != nil, isNextKnown: isNextKnown,
+            finding, entry, isHeldKnown: standing.watermark == nil || findings.heldVersion != nil,
+            isNextKnown: isNextKnown,
             removal: question.subjob.removal)
-        let facts = try WhyFacts(finding, deliveries, state: state)
+        let facts = try WhyFacts(finding, deliveries, state: state, quarantine: entry)
         let next = isNextKnown ? finding.next : finding.derived?.values
         let span = finding.held ?? finding.derived
         var scopeColumn: String?
         if case .column(let column, _) = question.subjob.stores { scopeColumn = column }
         return WhyRow(
             state: state, answer: words.answer(state, facts), key: finding.key.map(RowValue.init),
-            values: finding.held?.values.map(RowValue.init),
-            coming: next == finding.held?.values ? nil : next?.map(RowValue.init),
+            // The values of an older row that the store has gone back to are known to the store alone.
+            values: entry == nil ? finding.held?.values.map(RowValue.init) : nil,
+            coming: entry == nil && next == finding.held?.values ? nil : next?.map(RowValue.init),
             scope: scopeColumn == nil ? nil : span?.scope, scopeColumn: span == nil ? nil : scopeColumn,
             sinceVersion: span?.from, broughtBy: facts.broughtBy.map(WhyDelivery.init),
             pending: facts.pending.map(WhyDelivery.init), removedBy: facts.removedBy.map(WhyDelivery.init),
-            reasons: finding.reasons.map { WhyReason($0, built) })
+            quarantine: entry.map(WhyQuarantine.init), reasons: finding.reasons.map { WhyReason($0, built) })
+    }
+}
+
+extension WhyAnswer {
+    private func entry(of key: [DatabaseValue]) -> QuarantineEntry? {
+        let parts = key.map { value in
+            if case .blob = value.storage { value.plainText.uppercased() } else { value.plainText }
+        }
+        let text = QuarantineEntry.keyText(parts)
+        return quarantine.first { entry in
+            entry.job == question.job.id && entry.table.lowercased() == table.name.lowercased() && entry.key == text
+        }
+    }
+}
+
+extension WhyQuarantine {
+    fileprivate init(_ entry: QuarantineEntry) {
+        self.init(
+            kind: entry.kind.rawValue, detail: entry.detail, consequence: entry.consequence, session: entry.session,
+            since: UTCTime(entry.since))
     }
 }
 

@@ -21,20 +21,25 @@ struct WhyFacts: Equatable {
     var broughtBy: RowDelivery?
     var pending: RowDelivery?
     var removedBy: RowDelivery?
+    /// When the store has said that it lies in quarantine.
+    var quarantine: QuarantineEntry?
 
     init(
         _ finding: RowFinding, broughtBy: RowDelivery? = nil, pending: RowDelivery? = nil,
-        removedBy: RowDelivery? = nil
+        removedBy: RowDelivery? = nil, quarantine: QuarantineEntry? = nil
     ) {
         self.finding = finding
         self.broughtBy = broughtBy
         self.pending = pending
         self.removedBy = removedBy
+        self.quarantine = quarantine
     }
 
     /// Finds the sessions of a row.
-    init(_ finding: RowFinding, _ deliveries: RowDeliveries, state: WhyState) throws {
-        self.init(finding)
+    init(
+        _ finding: RowFinding, _ deliveries: RowDeliveries, state: WhyState, quarantine: QuarantineEntry? = nil
+    ) throws {
+        self.init(finding, quarantine: quarantine)
         if let held = finding.held { broughtBy = try deliveries.applied(since: held.from) }
         switch state {
         case .onItsWay, .changing:
@@ -48,16 +53,24 @@ struct WhyFacts: Equatable {
             if let before = finding.before, try deliveries.applied(since: before.from, before: before.to) != nil {
                 removedBy = try deliveries.applied(since: before.to)
             }
-        case .present, .kept: break
+        case .present, .kept, .inQuarantine: break
         }
     }
 }
 
 extension WhyState {
     /// - Parameters:
+    ///   - quarantine: what the store says of the row, if it is not as `rows.db` has it.
     ///   - isHeldKnown: whether it can be told what the store has; also when that is nothing.
     ///   - isNextKnown: whether it is known what the next run would give.
-    init(_ finding: RowFinding, isHeldKnown: Bool, isNextKnown: Bool, removal: Subjob.Removal) {
+    init(
+        _ finding: RowFinding, _ quarantine: QuarantineEntry? = nil, isHeldKnown: Bool, isNextKnown: Bool,
+        removal: Subjob.Removal
+    ) {
+        guard quarantine == nil else {
+            self = .inQuarantine
+            return
+        }
         let next = isNextKnown ? finding.next : finding.derived?.values
         guard isHeldKnown else {
             self = next == nil ? .absent : .unknown

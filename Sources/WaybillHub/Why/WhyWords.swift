@@ -30,6 +30,7 @@ struct WhyWords {
         case .unknown:
             return "HQ gives store \(store) the row \(row), but what the store has cannot be told: \(untold)"
         case .absent: return "store \(store) does not have \(row)\(reason)\(removed(facts.removedBy))"
+        case .inQuarantine: return quarantined(row, facts) + reason.further
         }
     }
 
@@ -60,7 +61,21 @@ struct WhyWords {
         case .notRun: "to come with the next run"
         case .absent: "not there"
         case .unknown: "that cannot be told"
+        case .inQuarantine: "in quarantine"
         }
+    }
+
+    /// Not what HQ has for the store, but what the store has told of it.
+    private func quarantined(_ row: String, _ facts: WhyFacts) -> String {
+        guard let entry = facts.quarantine else { return "store \(store) has \(row) in quarantine" }
+        let what =
+            switch entry.kind {
+            case .refused: "refuses \(row)"
+            case .depends: "cannot use \(row)"
+            case .kept: "does not let \(row) go"
+            }
+        return "store \(store) \(what): \(entry.detail); it is in quarantine since \(WhyWords.moment(entry.since)), "
+            + "and \(entry.consequence)"
     }
 
     private var untold: String {

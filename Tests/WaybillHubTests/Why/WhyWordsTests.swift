@@ -75,6 +75,34 @@ import WaybillSessions
             sessionMessage: sessionStatus == "Available" ? "" : message, delivery: delivery, isExact: isExact)
     }
 
+    private func entry(_ kind: QuarantineKind, hasOlderRow: Bool) throws -> QuarantineEntry {
+        QuarantineEntry(
+            job: try #require(JobID("little")), table: "thing", key: "i1", kind: kind,
+            detail: "UNIQUE constraint failed: thing.value", hasOlderRow: hasOlderRow,
+            session: SessionID(number: 4, random: 10), version: Version(epoch: 1, number: 20),
+            since: Timestamp(milliseconds: 1_795_258_380_123), attempts: 1)
+    }
+
+    /// HQ has delivered it, and the delivery is Applied: but the till does not have it.
+    @Test func aRowInQuarantineIsNotCalledThere() throws {
+        let finding = WhyWordsTests.finding(1, 1, 1)
+        let refused = try entry(.refused, hasOlderRow: false)
+        let state = WhyState(finding, refused, isHeldKnown: true, isNextKnown: true, removal: .delete)
+        #expect(state == .inQuarantine)
+        #expect(
+            try words().answer(state, WhyFacts(finding, quarantine: refused))
+                == "store S1 refuses thing (i1): UNIQUE constraint failed: thing.value; it is in quarantine since "
+                + "2026-11-21 10:53:00Z, and the store has no such row; a line says so")
+        let older = try entry(.refused, hasOlderRow: true)
+        #expect(
+            try words().answer(state, WhyFacts(finding, quarantine: older)).contains(
+                "and the store keeps the row as it was before"))
+        let kept = try entry(.kept, hasOlderRow: true)
+        #expect(
+            try words().answer(state, WhyFacts(WhyWordsTests.finding(nil, nil, nil), quarantine: kept)).hasPrefix(
+                "store S1 does not let thing (i1) go: "))
+    }
+
     @Test func aRowThatIsThereNamesTheReasonAndTheSessionThatBroughtIt() throws {
         var facts = WhyFacts(WhyWordsTests.finding(1, 1, 1), broughtBy: try session(4, .applied))
         #expect(
