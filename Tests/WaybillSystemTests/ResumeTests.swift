@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import Testing
 
 extension SystemTests {
@@ -77,6 +78,10 @@ extension SystemTests {
         func anAgentKilledWhileItFillsATableBeginsThatTableAnew(point: String) async throws {
             try await withLargePackage { chain in
                 let agent = chain[Chain.shop]
+                // A till that has the database open: else slices are ten times as large, and there are not twenty.
+                let till = try DatabaseQueue(path: agent.home + "/store.db")
+                defer { try? till.close() }
+                _ = try await till.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM sqlite_schema") }
                 try agent.start(crashAt: point)
                 try await chain.hub.done("publish", "prices")
                 #expect(try await agent.running().ending() == .signal(SIGKILL))
