@@ -91,6 +91,33 @@ extension FoundBugTests {
     }
 }
 
+extension FoundBugTests {
+    /// Seed 40557: a machine was replaced while it reported, and the new one was thought to have what the old one had.
+    @Test func whatAReplacedMachineSaysInTheSameTurnIsNotOfTheNewOne() throws {
+        let office = try SmallOffice()
+        let hub = try office.startHub()
+        try office.enrol(hub)
+        hub.storeChanged(SmallOffice.store)
+        let session = try hub.publish(office.job, isFull: false, stores: nil)
+        while hub.work() {}
+        hub.step()
+        let manifest = try office.grant(session, attempt: 1, hub)
+        let report = StoreReport(
+            id: 1, incarnation: SmallOffice.incarnation, sequence: 1, session: session, job: office.job, run: 1,
+            attempt: 1, outcome: .applied, at: Timestamp(milliseconds: 0),
+            watermark: Watermark(version: manifest.version, session: session))
+        let letter = AgentLetter(
+            store: SmallOffice.store, incarnation: SmallOffice.incarnation, body: .reports([report]))
+        hub.hear(try letter.encoded(), from: [0, 0, 0, 0, 1], key: SmallOffice.key)
+        try office.enrolAnotherMachine(hub)
+        hub.step()
+        #expect(office.admitted != [SmallOffice.key], "the new machine is let in")
+        let positions = try hub.operations.read { try StoreRecord.positions(of: SmallOffice.store, in: $0) }
+        #expect(positions.isEmpty)
+        hub.close()
+    }
+}
+
 /// A hub with one table, one job and no store.
 private final class SmallOffice: SteppedLines {
     let job = JobID("labels").unsafelyUnwrapped
@@ -156,6 +183,25 @@ private final class SmallOffice: SteppedLines {
         let hq = try DatabaseQueue(path: home.hqDatabase)
         try hq.write { try $0.execute(sql: "INSERT INTO store VALUES ('S1')") }
         try hq.close()
+    }
+
+    /// The store's code is given out anew, and another machine uses it: what it sends waits for the next turn.
+    func enrolAnotherMachine(_ hub: SteppedHub) throws {
+        let secret: [UInt8] = [2]
+        let now = Timestamp(milliseconds: 1_790_000_000_000)
+        try hub.operations.write { db in
+            try Enrolment.add(
+                Self.store, secretHash: Array(SHA256.hash(data: secret)), at: now,
+                expiresAt: Timestamp(milliseconds: now.milliseconds + 1000), in: db)
+        }
+        let key = [UInt8](repeating: 6, count: 32)
+        var request = WireEnrolRequest()
+        request.protocol = protocolVersion
+        request.store = Self.store.rawValue
+        request.secret = Data(secret)
+        request.publicKey = Data(key)
+        let frame: [UInt8] = try request.serializedBytes()
+        hub.hearEnrolment(frame, from: [0, 0, 0, 0, 2], key: try CurvePublicKey(bytes: key).z85)
     }
 
     func say(_ body: AgentLetter.Body, to hub: SteppedHub) {

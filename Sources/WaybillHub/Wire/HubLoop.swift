@@ -13,6 +13,8 @@ enum HubLimits {
     /// Messages taken in before what they change is written in one transaction: enough to pay for the commit, few
     /// enough that nobody waits long for an answer.
     static let batchMax = 512
+    /// Enrolments that a turn takes in: each is a transaction, and letters wait for them.
+    static let enrolmentsMax = 16
     /// Milliseconds of quiet after which the loop looks around anyway.
     static let idleMilliseconds = 1000
     /// Messages queued towards one store before further ones are dropped (the store asks again): twice its credit.

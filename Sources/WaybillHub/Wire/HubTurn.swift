@@ -77,16 +77,19 @@ struct HubTurn: ~Copyable {
             utcOffsetMinutes = parts.utcOffsetMinutes()
             endOldKeys(&batch)
             readAgain(&batch)
+            // Before all else, for an enrolment is on disk at once: what the store's former machine says in the same turn
+            // is no longer about this store, and must not be written over it.
+            var enrolled = 0
+            while enrolled < HubLimits.enrolmentsMax, let message = try transport.nextEnrolment() {
+                enrolled += 1
+                enrol(message, &batch)
+            }
             for order in orders { obey(order, &batch) }
             takePutOffHellos(&batch)
             var taken = 0
             while taken < HubLimits.batchMax, let message = try transport.nextLetter() {
                 taken += 1
                 hear(message, &batch)
-            }
-            while taken < HubLimits.batchMax, let message = try transport.nextEnrolment() {
-                taken += 1
-                enrol(message, &batch)
             }
         } catch {
             parts.logger.error("the hub's sockets failed: \(error)")
