@@ -111,25 +111,9 @@ extension Rows {
     /// Costs as much as filling the package: a few index steps for each row that came, changed or went. Once for an
     /// audience and base, however many stores share them.
     public func impact(of plan: PackagePlan, job: Job, at derivation: Derivation) throws -> Impact {
-        try queue.writeWithoutTransaction { db in
-            var tables: [TableImpact] = []
-            // Writes into TEMP tables only.
-            try db.inTransaction(.deferred) {
-                for subjob in job.subjobs {
-                    try plan.stageScopes(of: subjob.table.name, in: db)
-                    let count = try CountTable(
-                        subjob: subjob, base: plan.contentVersion, version: derivation.version.number,
-                        limits: job.limits, db: db)
-                    tables.append(try count.run())
-                }
-                return .commit
-            }
-            return Impact(kind: plan.kind, tables: tables)
-        }
+        try counting(plan, job, derivation) { table, _ in try table.run() }
     }
-}
 
-extension Rows {
     /// What the job's limits ask about a package, most of which is known when it has been filled: else each row would be
     /// looked up a second time.
     ///
@@ -139,16 +123,20 @@ extension Rows {
     ) throws -> Impact {
         // All rows of a table went in, whichever of them differ.
         guard !filled.contains(where: \.isWhole) else { return try impact(of: plan, job: job, at: derivation) }
-        return try queue.writeWithoutTransaction { db in
+        return try counting(plan, job, derivation) { table, index in try table.whatLimitsAsk(of: filled[index]) }
+    }
+
+    private func counting(
+        _ plan: PackagePlan, _ job: Job, _ derivation: Derivation, _ count: (CountTable, Int) throws -> TableImpact
+    ) throws -> Impact {
+        try queue.writeWithoutTransaction { db in
             var tables: [TableImpact] = []
             // Writes into TEMP tables only.
             try db.inTransaction(.deferred) {
-                for (subjob, table) in zip(job.subjobs, filled) {
-                    try plan.stageScopes(of: subjob.table.name, in: db)
-                    let count = try CountTable(
-                        subjob: subjob, base: plan.contentVersion, version: derivation.version.number,
-                        limits: job.limits, db: db)
-                    tables.append(try count.whatLimitsAsk(of: table))
+                for (index, subjob) in job.subjobs.enumerated() {
+                    let table = CountTable(
+                        subjob: subjob, plan: plan, version: derivation.version.number, limits: job.limits, db: db)
+                    tables.append(try count(table, index))
                 }
                 return .commit
             }
@@ -157,33 +145,19 @@ extension Rows {
     }
 }
 
-/// Counts one table of a package. The scopes are staged.
+/// Counts one table of a package.
 private struct CountTable {
     let subjob: Subjob
-    /// nil for a full package.
-    let base: Int64?
+    let plan: PackagePlan
     /// The version the package leads to.
     let version: Int64
     let limits: ChangeLimits
     let db: Database
-    /// What makes SQLite use the index (_scope, _born).
-    private let isInBornIndex: String
+
     /// nil for a full package.
-    private let difference: TableDifference?
-
-    init(subjob: Subjob, base: Int64?, version: Int64, limits: ChangeLimits, db: Database) throws {
-        self.subjob = subjob
-        self.base = base
-        self.version = version
-        self.limits = limits
-        self.db = db
-        isInBornIndex = try RowsSchema.isInBornIndex(subjob.table, in: db)
-        difference = try base.map { try TableDifference(shape: subjob.table, base: $0, version: version, in: db) }
-    }
-
+    private var base: Int64? { plan.contentVersion }
     private var shape: TableShape { subjob.table }
     private var rows: String { RowsSchema.rowsTable(shape) }
-    private var key: String { shape.key.map(quoted).joined(separator: ", ") }
     private var arguments: StatementArguments { ["base": base, "now": version] }
 
     /// Rows that came are counted as changed: no limit tells them apart.
@@ -191,12 +165,12 @@ private struct CountTable {
         var impact = TableImpact(
             table: shape.name, added: 0, changed: filled.rows, removed: filled.removed, had: nil, priceMoves: [],
             disappearing: [], isKeysOnly: shape.valueColumns.isEmpty)
-        if limits.maxRemovedPercent != nil, filled.removed > limits.removedRowsFree {
-            impact.had = try rowsHeld(whenRemoved: filled.removed)
-        }
-        if limits.maxPriceChangePercent != nil, filled.rows > 0, let column = subjob.priceColumn {
-            impact.priceMoves = try priceMoves(column)
-        }
+        let isHeldAsked = limits.maxRemovedPercent != nil && filled.removed > limits.removedRowsFree
+        let priceColumn = limits.maxPriceChangePercent != nil && filled.rows > 0 ? subjob.priceColumn : nil
+        guard isHeldAsked || priceColumn != nil else { return impact }
+        try plan.stageScopes(of: shape.name, in: db)
+        if isHeldAsked { impact.had = try rowsHeld(whenRemoved: filled.removed) }
+        if let priceColumn { impact.priceMoves = try priceMoves(priceColumn) }
         return impact
     }
 
@@ -204,7 +178,8 @@ private struct CountTable {
         var impact = TableImpact(
             table: shape.name, added: 0, changed: 0, removed: 0, had: nil, priceMoves: [], disappearing: [],
             isKeysOnly: shape.valueColumns.isEmpty)
-        guard base != nil else {
+        try plan.stageScopes(of: shape.name, in: db)
+        guard let base else {
             // Primary key (_scope, …).
             let row = try Row.fetchOne(
                 db,
@@ -219,7 +194,9 @@ private struct CountTable {
             return impact
         }
         try countWritten(&impact)
-        if subjob.removal == .delete, let difference { try countRemoved(difference, &impact) }
+        if subjob.removal == .delete {
+            try countRemoved(try TableDifference(shape: shape, base: base, version: version, in: db), &impact)
+        }
         if let column = subjob.priceColumn { impact.priceMoves = try priceMoves(column) }
         return impact
     }
@@ -232,7 +209,7 @@ private struct CountTable {
                     count(*) FILTER (WHERE old._scope IS NULL) AS added,
                     count(*) FILTER (WHERE old._scope IS NOT NULL) AS changed,
                     ifnull(sum(\(length("new"))), 0) AS bytes
-                FROM (\(candidates)) AS new
+                FROM (\(try TableDifference.cameRows(of: shape, in: db))) AS new
                 LEFT JOIN \(rows) AS old ON \(isHeldRow)
                 WHERE old._scope IS NULL OR NOT (\(sameValues))
                 """,
@@ -290,7 +267,7 @@ private struct CountTable {
             sql: """
                 SELECT \(shape.key.map { "CAST(new.\(quoted($0)) AS TEXT)" }.joined(separator: ", ")),
                     \(before) AS _before, \(after) AS _after
-                FROM (\(candidates)) AS new
+                FROM (\(try TableDifference.cameRows(of: shape, in: db))) AS new
                 JOIN \(rows) AS old ON \(isHeldRow)
                 WHERE old.\(quoted(column)) <> new.\(quoted(column))
                 -- NULL, for a price that was 0, comes last.
@@ -307,22 +284,6 @@ private struct CountTable {
     }
 
     // MARK: relations
-
-    /// Rows that came after the base in a scope seen all along, and all rows of a scope seen newly; some of them the
-    /// stores may have just so from another scope or before.
-    private var candidates: String {
-        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
-        return """
-            -- Index (_scope, _born).
-            SELECT \(columns) FROM \(rows)
-            WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE is_before) AND _born > :base
-                AND _born <= :now AND \(isInBornIndex) AND _died > :now
-            UNION ALL
-            -- Primary key (_scope, …).
-            SELECT \(columns) FROM \(rows)
-            WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE NOT is_before) AND _born <= :now AND _died > :now
-            """
-    }
 
     /// The row with the key of `new` that the stores have, at most one. Primary key (_scope, key…).
     private var isHeldRow: String {

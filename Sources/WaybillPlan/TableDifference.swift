@@ -14,8 +14,8 @@ struct TableDifference {
     let base: Int64
     let version: Int64
     let db: Database
-    /// What makes SQLite use the index (_scope, _born).
-    private let isInBornIndex: String
+    /// See ``cameRows(of:in:)``.
+    private let cameRows: String
     /// Nearly everything has changed, in the one scope that the stores see and saw.
     private let isMuch: Bool
 
@@ -24,18 +24,34 @@ struct TableDifference {
         self.base = base
         self.version = version
         self.db = db
-        isInBornIndex = try RowsSchema.isInBornIndex(shape, in: db)
-        isMuch = try TableDifference.isMuch(shape, base: base, version: version, isInBornIndex, db)
+        cameRows = try TableDifference.cameRows(of: shape, in: db)
+        isMuch = try TableDifference.isMuch(shape, base: base, version: version, db)
+    }
+
+    /// Query for the rows that came after the base in a scope seen all along, and for all rows of a scope seen newly;
+    /// some of them the stores may have just so, from another scope or from before. To be bound: base, now.
+    static func cameRows(of shape: TableShape, in db: Database) throws -> String {
+        let rows = RowsSchema.rowsTable(shape)
+        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
+        return """
+            -- Index (_scope, _born).
+            SELECT \(columns) FROM \(rows)
+            WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE is_before) AND _born > :base
+                AND _born <= :now AND \(try RowsSchema.isInBornIndex(shape, in: db)) AND _died > :now
+            UNION ALL
+            -- Primary key (_scope, …).
+            SELECT \(columns) FROM \(rows)
+            WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE NOT is_before) AND _born <= :now AND _died > :now
+            """
     }
 
     var arguments: StatementArguments { ["base": base, "now": version] }
 
     private var rows: String { RowsSchema.rowsTable(shape) }
-    private var columns: String { shape.columns.map { quoted($0.name) }.joined(separator: ", ") }
     private var key: String { shape.key.map(quoted).joined(separator: ", ") }
 
     private static func isMuch(
-        _ shape: TableShape, base: Int64, version: Int64, _ isInBornIndex: String, _ db: Database
+        _ shape: TableShape, base: Int64, version: Int64, _ db: Database
     ) throws -> Bool {
         let isOne = try Bool.fetchOne(
             db,
@@ -52,7 +68,8 @@ struct TableDifference {
                 db,
                 sql: """
                     SELECT count(*) FROM \(rows)
-                    WHERE _scope = (SELECT scope FROM temp.scope_now) AND _born > ? AND _born <= ? AND \(isInBornIndex)
+                    WHERE _scope = (SELECT scope FROM temp.scope_now) AND _born > ? AND _born <= ?
+                        AND \(try RowsSchema.isInBornIndex(shape, in: db))
                     """,
                 arguments: [base, version]) ?? 0
         guard came >= cameMin else { return false }
@@ -75,8 +92,7 @@ struct TableDifference {
         return try Bool.fetchOne(db, sql: "SELECT EXISTS (\(changedRows))\(removed)", arguments: arguments) ?? true
     }
 
-    /// Rows that came after the base in a scope seen all along, and all rows of a scope seen newly; but for those
-    /// that the store has just so already.
+    /// Of the rows that came, those that the store has not just so already.
     var changedRows: String {
         let listed = shape.columns.map { "new." + quoted($0.name) }.joined(separator: ", ")
         let same =
@@ -96,15 +112,7 @@ struct TableDifference {
         }
         return """
             SELECT \(listed) FROM (
-                -- Index (_scope, _born).
-                SELECT \(columns) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE is_before) AND _born > :base
-                    AND _born <= :now AND \(isInBornIndex) AND _died > :now
-                UNION ALL
-                -- Primary key (_scope, …).
-                SELECT \(columns) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE NOT is_before)
-                    AND _born <= :now AND _died > :now
+                \(cameRows)
             ) AS new
             WHERE NOT EXISTS (
                 -- Primary key (_scope, key…): a step for each scope the store had.
