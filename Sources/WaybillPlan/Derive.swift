@@ -37,24 +37,35 @@ struct Derive {
                 try explaining("table \(table.name) of 'prepare'") { try db.execute(sql: statement) }
             }
         }
-        for subjob in job.subjobs {
-            try RowsSchema.createRowsTable(subjob.table, version: version, in: db)
-            let now = NowView(subjob: subjob, db: db)
-            try now.create()
-            // Of a table without rows they are made when it has got them: sorted once, not row by row.
-            if try !RowsChange(subjob: subjob, version: version, db: db).isFirst() {
-                try now.createIndex()
-                try now.createSliceIndex()
-            }
-        }
+        let empty = try makeReady()
         var result = Result()
         for subjob in job.subjobsInOrderOfWork {
-            try deriveRows(of: subjob, work, &result)
+            try deriveRows(of: subjob, work, isEmpty: empty.contains(subjob.table.name), &result)
             if work.members.contains(subjob.table.name), try deriveMembers(of: subjob) { result.hasChanges = true }
         }
         if let known { try remembered.update(changed: known) } else { try remembered.fill() }
         try dropTemporaryTables()
         return result
+    }
+
+    /// Makes what the job's queries read their own rows through, and find them by.
+    ///
+    /// - Returns: the tables that hold nothing yet, to be filled without comparing.
+    private func makeReady() throws -> Set<String> {
+        var empty: Set<String> = []
+        for subjob in job.subjobs {
+            try RowsSchema.createRowsTable(subjob.table, version: version, in: db)
+            let now = NowView(subjob: subjob, db: db)
+            try now.create()
+            if try RowsChange(subjob: subjob, version: version, db: db).isFirst() {
+                // Its indexes are made when it has got its rows: sorted once, not row by row.
+                empty.insert(subjob.table.name)
+            } else {
+                try now.createIndex()
+                try now.createSliceIndex()
+            }
+        }
+        return empty
     }
 
     private var remembered: Remembered { Remembered(job: job, reads: reads, db: db) }
@@ -92,12 +103,12 @@ struct Derive {
 
     // MARK: rows
 
-    private func deriveRows(of subjob: Subjob, _ work: Work, _ result: inout Result) throws {
+    private func deriveRows(of subjob: Subjob, _ work: Work, isEmpty: Bool, _ result: inout Result) throws {
         let extent = work.rows[subjob.table.name] ?? .nothing
         guard extent != .nothing else { return }
         let change = RowsChange(subjob: subjob, version: version, db: db)
         let slice = extent == .slice ? sliceTable(of: subjob) : nil
-        let isFirst = try slice == nil && change.isFirst()
+        let isFirst = slice == nil && isEmpty
         var count = 0
         try explaining("table \(subjob.table.name)") {
             do {
@@ -218,10 +229,17 @@ struct NowView {
     /// What the next derivation finds a slice's rows by: by scope and key when its column leads the key, else by an
     /// index of its own.
     func createSliceIndex() throws {
-        if let slice = subjob.slice, slice.column != subjob.table.key.first {
-            try create(sliceIndex, [slice.column])
-        }
+        if let slice = sliceOfItsOwn { try create(sliceIndex, [slice.column]) }
     }
+
+    func lacksSliceIndex() throws -> Bool {
+        guard sliceOfItsOwn != nil else { return false }
+        return try Bool.fetchOne(
+            db, sql: "SELECT NOT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'index' AND name = ?)",
+            arguments: [sliceIndex]) ?? true
+    }
+
+    private var sliceOfItsOwn: SliceColumn? { subjob.slice.flatMap { $0.column == subjob.table.key.first ? nil : $0 } }
 
     private func create(_ name: String, _ columns: [String]) throws {
         try db.execute(

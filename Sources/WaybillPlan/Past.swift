@@ -120,7 +120,7 @@ extension Rows {
 
     private func died(of job: Job, in db: Database) throws -> [JobPast.Died] {
         var counts: [Int64: Int64] = [:]
-        for subjob in job.subjobs where try db.tableExists("rows_" + subjob.table.name) {
+        for subjob in job.subjobs where try db.tableExists(RowsSchema.rowsName(subjob.table)) {
             // Index died_…, which holds rows of the past and no others.
             let rows = try Row.fetchAll(
                 db,
@@ -201,7 +201,7 @@ extension Rows {
     /// scope when there is an entry between them, and that one is above the floor.
     private func forget(_ subjob: Subjob, upTo floor: Int64, _ left: inout Int, in db: Database) throws -> Int64 {
         let table = subjob.table
-        guard try db.tableExists("rows_" + table.name) else { return 0 }
+        guard try db.tableExists(RowsSchema.rowsName(table)) else { return 0 }
         // Primary key prefix (table_name).
         let entries = try Row.fetchAll(
             db, sql: "SELECT scope, version FROM scope_change WHERE table_name = ? AND version <= ? LIMIT ?",

@@ -183,12 +183,12 @@ public final class Rows {
     public func prepareNext(_ job: Job) throws {
         try tellingOfMachine(queue.path) {
             try queue.writeWithoutTransaction { db in
+                let views = try job.subjobs.filter { try db.tableExists(RowsSchema.rowsName($0.table), in: "main") }
+                    .map { NowView(subjob: $0, db: db) }
+                    .filter { try $0.lacksSliceIndex() }
+                guard !views.isEmpty else { return }
                 try db.inTransaction(.immediate) {
-                    for subjob in job.subjobs {
-                        let rows = "rows_" + subjob.table.name
-                        guard try db.tableExists(rows, in: "main") else { continue }
-                        try NowView(subjob: subjob, db: db).createSliceIndex()
-                    }
+                    for view in views { try view.createSliceIndex() }
                     return .commit
                 }
             }

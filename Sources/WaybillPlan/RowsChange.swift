@@ -44,7 +44,7 @@ struct RowsChange {
         // Older programs made it without STRICT.
         return try Bool.fetchOne(
             db, sql: "SELECT strict FROM pragma_table_list WHERE schema = 'main' AND name = ?",
-            arguments: ["rows_" + shape.name]) ?? false
+            arguments: [RowsSchema.rowsName(shape)]) ?? false
     }
 
     /// Runs the subjob's query straight into a table that holds nothing: there is nothing to compare with.

@@ -80,8 +80,13 @@ enum RowsSchema {
                 """)
     }
 
+    static let rowsPrefix = "rows_"
+
     /// The name in `rows.db` of the versioned rows of a store table.
-    static func rowsTable(_ shape: TableShape) -> String { quoted("rows_" + shape.name) }
+    static func rowsName(_ shape: TableShape) -> String { rowsPrefix + shape.name }
+
+    /// The same, quoted.
+    static func rowsTable(_ shape: TableShape) -> String { quoted(rowsName(shape)) }
 
     /// Makes the versioned table of a shape. A table of another shape must have been dropped before.
     ///

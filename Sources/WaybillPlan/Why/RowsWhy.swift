@@ -104,7 +104,7 @@ private struct RowReader {
     /// By key: the spans in which the store was to have a row of the question.
     func spans() throws -> [[DatabaseValue]: [RowSpan]] {
         let name = shape.name
-        guard try db.tableExists("rows_" + name) else { return [:] }
+        guard try db.tableExists(RowsSchema.rowsName(shape)) else { return [:] }
         // Primary key prefix (job, store_id, table_name).
         let seen = try Row.fetchAll(
             db,
