@@ -119,13 +119,8 @@ struct WhyAnswer {
 
 extension WhyAnswer {
     private func entry(of key: [DatabaseValue]) -> QuarantineEntry? {
-        let parts = key.map { value in
-            if case .blob = value.storage { value.plainText.uppercased() } else { value.plainText }
-        }
-        let text = QuarantineEntry.keyText(parts)
-        return quarantine.first { entry in
-            entry.job == question.job.id && entry.table.lowercased() == table.name.lowercased() && entry.key == text
-        }
+        let row = QuarantinedKey(table: table.name, key: key)
+        return quarantine.first { $0.job == question.job.id && QuarantinedKey($0) == row }
     }
 }
 

@@ -1,3 +1,4 @@
+import GRDB
 import WaybillModel
 import WaybillSessions
 
@@ -9,12 +10,12 @@ extension Proof.Verdict {
     /// them stay differences, so that nothing is ever called right that might not be.
     /// - Parameter entries: what the store has said last.
     func excusing(_ entries: [QuarantineEntry], of job: JobID) -> Proof.Verdict {
-        let known = Set(entries.filter { $0.job == job }.map { QuarantinedRow(table: $0.table, key: $0.key) })
+        let known = Set(entries.filter { $0.job == job }.map(QuarantinedKey.init))
         guard outcome == .diverged, !known.isEmpty else { return self }
         var verdict = self
         var excused = 0
         verdict.named = named.filter { difference in
-            guard known.contains(QuarantinedRow(difference)) else { return true }
+            guard known.contains(QuarantinedKey(difference)) else { return true }
             verdict.counts[difference.kind, default: 0] -= 1
             excused += 1
             return false
@@ -31,20 +32,34 @@ extension Proof.Verdict {
     }
 }
 
-/// A row as both lists name it.
-private struct QuarantinedRow: Hashable {
-    var table: String
-    var key: String
+/// A row as the store's list of its quarantine names it.
+struct QuarantinedKey: Hashable {
+    private var table: String
+    private var key: String
 
-    init(table: String, key: String) {
-        self.table = table.lowercased()
-        self.key = key
+    init(_ entry: QuarantineEntry) {
+        table = entry.table.lowercased()
+        key = entry.key
     }
 
     init(_ difference: RowDifference) {
-        let parts = difference.key.map { value in
-            if case .blob = value { value.text.uppercased() } else { value.text }
-        }
-        self.init(table: difference.table, key: QuarantineEntry.keyText(parts))
+        self.init(
+            table: difference.table,
+            key: difference.key.map { value in
+                if case .blob = value { value.text.uppercased() } else { value.text }
+            })
+    }
+
+    init(table: String, key: [DatabaseValue]) {
+        self.init(
+            table: table,
+            key: key.map { value in
+                if case .blob = value.storage { value.plainText.uppercased() } else { value.plainText }
+            })
+    }
+
+    private init(table: String, key: [String]) {
+        self.table = table.lowercased()
+        self.key = QuarantineEntry.keyText(key)
     }
 }
