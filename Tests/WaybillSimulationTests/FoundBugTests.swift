@@ -64,21 +64,12 @@ extension FoundBugTests {
     @Test func aPackageThatIsDamagedAfterItWasFirstHandedOutIsMadeAnew() throws {
         let office = try SmallOffice()
         let hub = try office.startHub()
-        try office.enrol(hub)
-        hub.storeChanged(SmallOffice.store)
-        let session = try hub.publish(office.job, isFull: false, stores: nil)
-        while hub.work() {}
-        hub.step()
+        let session = try office.publishToItsStore(hub)
         let first = try office.grant(session, attempt: 1, hub)
         #expect(try office.chunk(of: first, hub) != nil)
         try office.damage(first.id)
         #expect(try office.chunk(of: first, hub) != nil, "nobody has told the hub yet")
-        office.say(
-            .reports([
-                StoreReport(
-                    id: 1, incarnation: SmallOffice.incarnation, sequence: 1, session: session, job: office.job, run: 1,
-                    attempt: 1, outcome: .downloadFailed, at: Timestamp(milliseconds: 0), message: "damaged")
-            ]), to: hub)
+        office.say(.reports([office.report(.downloadFailed, of: session, message: "damaged")]), to: hub)
         let second = try office.grant(session, attempt: 2, hub)
         #expect(try office.chunk(of: second, hub) == nil, "the hub looks again, and has it made anew")
         hub.step()
@@ -96,16 +87,10 @@ extension FoundBugTests {
     @Test func whatAReplacedMachineSaysInTheSameTurnIsNotOfTheNewOne() throws {
         let office = try SmallOffice()
         let hub = try office.startHub()
-        try office.enrol(hub)
-        hub.storeChanged(SmallOffice.store)
-        let session = try hub.publish(office.job, isFull: false, stores: nil)
-        while hub.work() {}
-        hub.step()
+        let session = try office.publishToItsStore(hub)
         let manifest = try office.grant(session, attempt: 1, hub)
-        let report = StoreReport(
-            id: 1, incarnation: SmallOffice.incarnation, sequence: 1, session: session, job: office.job, run: 1,
-            attempt: 1, outcome: .applied, at: Timestamp(milliseconds: 0),
-            watermark: Watermark(version: manifest.version, session: session))
+        let report = office.report(
+            .applied, of: session, watermark: Watermark(version: manifest.version, session: session))
         let letter = AgentLetter(
             store: SmallOffice.store, incarnation: SmallOffice.incarnation, body: .reports([report]))
         hub.hear(try letter.encoded(), from: [0, 0, 0, 0, 1], key: SmallOffice.key)
@@ -183,6 +168,25 @@ private final class SmallOffice: SteppedLines {
         let hq = try DatabaseQueue(path: home.hqDatabase)
         try hq.write { try $0.execute(sql: "INSERT INTO store VALUES ('S1')") }
         try hq.close()
+    }
+
+    /// Enrols the store and builds a session for it.
+    func publishToItsStore(_ hub: SteppedHub) throws -> SessionID {
+        try enrol(hub)
+        hub.storeChanged(Self.store)
+        let session = try hub.publish(job, isFull: false, stores: nil)
+        while hub.work() {}
+        hub.step()
+        return session
+    }
+
+    /// What the store says first.
+    func report(
+        _ outcome: StoreOutcome, of session: SessionID, watermark: Watermark? = nil, message: String = ""
+    ) -> StoreReport {
+        StoreReport(
+            id: 1, incarnation: Self.incarnation, sequence: 1, session: session, job: job, run: 1, attempt: 1,
+            outcome: outcome, at: Timestamp(milliseconds: 0), message: message, watermark: watermark)
     }
 
     /// The store's code is given out anew, and another machine uses it: what it sends waits for the next turn.
