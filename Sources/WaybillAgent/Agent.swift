@@ -48,7 +48,7 @@ public final class Agent: Service {
             let neighbours = Neighbours(path: parts.home.database)
             let applier = try Applier(
                 path: parts.home.database, lockBudgetMilliseconds: parts.configuration.lockBudgetMilliseconds,
-                isAlone: { !ledger.isWriting && !neighbours.arePresent() })
+                company: Company(others: neighbours.arePresent, ours: { ledger.isWriting }))
             try worker.start(applier: applier, ledger: ledger)
             try loop.start(ledger: ledger, worker: worker)
         }

@@ -174,7 +174,8 @@ public struct AgentConfiguration: Sendable, Equatable {
         # download_window: ""
 
         # Milliseconds that a till which writes to store.db may have to wait. Larger changes are written beside the table
-        # and swapped in; a lock that was held for longer all the same is logged as a warning. A job may ask for less than
+        # and swapped in; a lock that was held for longer all the same is logged as a warning. While no other program has
+        # store.db open a change may take 250 ms; it gives way to one that opens it meanwhile. A job may ask for less than
         # this; while the line is commented out, also for more.
         # lock_budget_ms: 50
 

@@ -12,6 +12,9 @@ public enum ApplyLimits {
     /// The same where nobody else has the database open: for one who comes meanwhile still a small part of the lock
     /// budget, and a tenth of the transactions.
     public static let loneSliceRows = 10_000
+    /// Milliseconds that the last transaction may take where nobody else has the database open: some ten thousand rows
+    /// scattered over a large table, and with them at most 50 MB of log to commit. See ``NeighbourWatch``.
+    public static let loneLockBudgetMilliseconds = 250
     /// Milliseconds between two slices. Without them a till's busy handler backs off and starves.
     public static let slicePauseMilliseconds = 2
     /// Rows of a table that nobody reads any more, freed in one transaction: whole pages, 3 ms for 10,000 rows of 60
@@ -21,6 +24,22 @@ public enum ApplyLimits {
     public static let checkpointRows = 50_000
     /// Bytes that must stay free on the store's disk beyond what an apply needs.
     public static let reserveBytes: Int64 = 32 * 1024 * 1024
+}
+
+/// Who else uses a store's database just now. Nobody: then nobody needs pauses, or to be spared a longer lock.
+public struct Company {
+    /// Whether other programs have it open.
+    var others: () -> Bool
+    /// Whether this program waits for its lock elsewhere.
+    var ours: () -> Bool
+
+    public init(others: @escaping () -> Bool, ours: @escaping () -> Bool = { false }) {
+        self.others = others
+        self.ours = ours
+    }
+
+    /// For whoever cannot tell.
+    public static var always: Company { Company(others: { true }) }
 }
 
 /// How long work lets tills have their turns, and ends when it is asked to.
@@ -40,17 +59,14 @@ public final class Applier {
     let queue: DatabaseQueue
     private let path: String
     private let lockBudgetMilliseconds: Int?
-    private let isAlone: () -> Bool
+    private let company: Company
 
     /// - Parameter path: a database that ``StoreDatabase`` has opened before.
     /// - Parameter lockBudgetMilliseconds: what the store itself says about ``lockBudgetMilliseconds(for:)``.
-    /// - Parameter isAlone: whether nobody else uses the database just now; then nobody needs pauses.
-    public init(
-        path: String, lockBudgetMilliseconds: Int? = nil, isAlone: @escaping () -> Bool = { false }
-    ) throws {
+    public init(path: String, lockBudgetMilliseconds: Int? = nil, company: Company = .always) throws {
         self.path = path
         self.lockBudgetMilliseconds = lockBudgetMilliseconds
-        self.isAlone = isAlone
+        self.company = company
         queue = try StoreDatabase.open(path, label: "apply")
         // Checkpoints are made between transactions, not in a commit whose lock is being timed.
         try queue.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA wal_autocheckpoint = 0") }
@@ -77,6 +93,8 @@ public final class Applier {
         var shouldStop: () -> Bool
     }
 
+    private func isAlone() -> Bool { !company.ours() && !company.others() }
+
     /// Brings the store to the package's version, or leaves it as it was.
     ///
     /// A run that was applied before is reported again and changes no row.
@@ -95,10 +113,10 @@ public final class Applier {
         let order = Order(manifest: manifest, run: run, attempt: attempt, at: at, shouldStop: shouldStop)
         do {
             return try queue.writeWithoutTransaction { db in
-                let manners = TillManners(pause: pause, shouldStop: shouldStop, isAlone: isAlone)
-                try Shadows(db: db, manners: manners).sweep()
+                let shadows = Shadows(
+                    db: db, manners: TillManners(pause: pause, shouldStop: shouldStop, isAlone: isAlone))
+                try shadows.sweep()
                 try checkSpace(manifest)
-                let shadows = Shadows(db: db, manners: manners)
                 let result = try carryOut(order, rawPath, shadows, in: db)
                 committed(result)
                 // What fails from here on takes nothing back; the next apply tidies up as well.
@@ -131,7 +149,22 @@ public final class Applier {
         try db.execute(sql: "ATTACH DATABASE ? AS package", arguments: [PackageFile.immutableURI(rawPath)])
         defer { try? db.execute(sql: "DETACH DATABASE package") }
         let budget = LockBudget(milliseconds: lockBudgetMilliseconds(for: order.manifest))
-        return try ApplyRun(db: db, order: order, shadows: shadows, budget: budget).run()
+        func run(_ budget: LockBudget, _ watch: NeighbourWatch?) throws -> ApplyResult {
+            let allowed = Int(budget.microseconds / 1000)
+            var result = try ApplyRun(db: db, order: order, shadows: shadows, budget: budget, watch: watch).run()
+            result.allowedLockMilliseconds = allowed
+            return result
+        }
+        guard !company.others() else { return try run(budget, nil) }
+        let watch = NeighbourWatch(db: db, arePresent: company.others)
+        do {
+            return try run(budget.widened(toMilliseconds: ApplyLimits.loneLockBudgetMilliseconds), watch)
+        } catch {
+            guard watch.hasSeenSomebody else { throw error }
+            // Nothing has been written but shadows.
+            try shadows.sweep()
+            return try run(budget, nil)
+        }
     }
 
     private func checkSpace(_ manifest: Manifest) throws {

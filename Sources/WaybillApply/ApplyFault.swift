@@ -83,6 +83,8 @@ public struct ApplyResult: Hashable, Sendable {
     /// Rows written and removed.
     public var rowsChanged: Int64
     public var longestLockMilliseconds: Int64
+    /// What it was to stay below: the lock budget, or more because nobody was there to wait.
+    public var allowedLockMilliseconds = 0
     public var watermark: Watermark
     /// The store had it already; nothing was written but the report.
     public var wasApplied: Bool

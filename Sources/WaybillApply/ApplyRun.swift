@@ -10,6 +10,8 @@ struct ApplyRun {
     let order: Applier.Order
     let shadows: Shadows
     let budget: LockBudget
+    /// Looks out for others while the last transaction takes longer than they should wait; nil: they may be there.
+    let watch: NeighbourWatch?
     var manifest: Manifest { order.manifest }
 
     func run() throws -> ApplyResult {
@@ -20,7 +22,7 @@ struct ApplyRun {
         var changes: [TableChange] = []
         for table in manifest.tables { changes.append(try preparation.prepare(table)) }
         guard !order.shouldStop() else { throw ApplyFault.canceled }
-        return try commit(changes, life: life)
+        return try commit(changes, life: life, preparation.budget.isUsedBeyondOrdinary ? watch : nil)
     }
 
     /// Looks before the work begins; the last transaction looks again.
@@ -75,13 +77,18 @@ struct ApplyRun {
 
     // MARK: the last transaction
 
-    private func commit(_ changes: [TableChange], life: Incarnation) throws -> ApplyResult {
+    private func commit(
+        _ changes: [TableChange], life: Incarnation, _ watch: NeighbourWatch?
+    ) throws -> ApplyResult {
         let endings = Endings()
         var sifted: [String: WriteResult] = [:]
         var heldBefore: Int64 = 0
         while true {
             do {
-                return try commit(changes, life: life, endings, sifted, heldBefore: &heldBefore)
+                func commit() throws -> ApplyResult {
+                    try self.commit(changes, life: life, endings, sifted, heldBefore: &heldBefore)
+                }
+                return try watch?.during(commit) ?? commit()
             } catch let ending as TransactionEnded {
                 try endings.note(ending)
             } catch let ending as SecondTryEnded {

@@ -49,8 +49,21 @@ struct LockBudget {
     static let bytesPerPage: Int64 = 4096 * 2 / 3
 
     private(set) var microseconds: Int64
+    /// What may be added to the ordinary budget while nobody is there to wait, and is used last.
+    private var extra: Int64 = 0
 
     init(milliseconds: Int) { microseconds = Int64(milliseconds) * 1000 }
+
+    /// For as long as nobody is there to wait.
+    func widened(toMilliseconds milliseconds: Int) -> LockBudget {
+        var budget = self
+        budget.extra = max(0, Int64(milliseconds) * 1000 - microseconds)
+        budget.microseconds += budget.extra
+        return budget
+    }
+
+    /// Whether somebody who came now would wait for longer than the ordinary budget.
+    var isUsedBeyondOrdinary: Bool { microseconds < extra }
 
     /// Rows that may be written whatever the table's size.
     var scatteredRowsMax: Int64 { microseconds / (LockBudget.microsecondsPerRow + LockBudget.microsecondsPerPage) }

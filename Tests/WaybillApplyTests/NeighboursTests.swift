@@ -67,22 +67,44 @@ import WaybillModel
 
     @Test func nobodyIsWaitedForWhereNobodyIs() throws {
         let shop = try Shop(lockBudgetMilliseconds: 0)
-        var isAlone = true
-        let applier = try Applier(path: shop.path, lockBudgetMilliseconds: 0, isAlone: { isAlone })
-        var pauses = 0
-        func apply(_ parcel: Parcel) throws {
-            let (raw, manifest) = try shop.pack(parcel)
-            defer { unlink(raw) }
-            try applier.apply(
-                rawPath: raw, manifest: manifest, run: 1, attempt: 1, at: { Timestamp(milliseconds: 1) },
-                pause: { _ in pauses += 1 }, shouldStop: { false })
-        }
-        try apply(.full(1, .prices(20_000, cents: "1")))
-        #expect(pauses == 0)
-        isAlone = false
-        try apply(.full(2, .prices(20_000, cents: "2")))
-        #expect(pauses > 20_000 / ApplyLimits.sliceRows)
+        var areOthersThere = false
+        let applier = try Applier(
+            path: shop.path, lockBudgetMilliseconds: 0, company: Company(others: { areOthersThere }))
+        try shop.apply(.full(1, .prices(100_000, cents: "1")), by: applier)
+        #expect(shop.pauses == 0)
+        areOthersThere = true
+        try shop.apply(.full(2, .prices(100_000, cents: "2")), by: applier)
+        #expect(shop.pauses > 100_000 / ApplyLimits.sliceRows)
+        #expect(try shop.rows("SELECT count(*), min(cents), max(cents) FROM price") == ["100000|2|2"])
+    }
+
+    @Test func whereNobodyIsMoreRowsAreWrittenInOneTransaction() throws {
+        let shop = try Shop(lockBudgetMilliseconds: 0)
+        try shop.apply(.full(1, .prices(20_000, cents: "1")))
+        let applier = try Applier(path: shop.path, lockBudgetMilliseconds: 0, company: Company(others: { false }))
+        let root = try shop.rootPage(of: "price")
+        let result = try shop.apply(.full(2, .prices(20_000, cents: "2")), by: applier)
+        #expect(try shop.rootPage(of: "price") == root, "the table is the same, not another of that name")
+        #expect(result.allowedLockMilliseconds == ApplyLimits.loneLockBudgetMilliseconds)
         #expect(try shop.rows("SELECT count(*), min(cents), max(cents) FROM price") == ["20000|2|2"])
+    }
+
+    @Test(arguments: 1...4) func whoComesMeanwhileDoesNotWaitForThatTransaction(looks: Int) throws {
+        let shop = try Shop(lockBudgetMilliseconds: 0)
+        try shop.apply(.full(1, .prices(20_000, cents: "1")))
+        let root = try shop.rootPage(of: "price")
+        var looked = 0
+        let company = Company(others: {
+            if (try? shop.isWriteLocked()) == true { looked += 1 }
+            return looked >= looks
+        })
+        let applier = try Applier(path: shop.path, lockBudgetMilliseconds: 0, company: company)
+        let result = try shop.apply(.full(2, .prices(20_000, cents: "2")), by: applier)
+        #expect(looked >= looks, "the transaction was long enough to be looked around in")
+        #expect(try shop.rootPage(of: "price") != root, "it went by a shadow")
+        #expect(result.allowedLockMilliseconds == 0)
+        #expect(try shop.rows("SELECT count(*), min(cents), max(cents) FROM price") == ["20000|2|2"])
+        #expect(try shop.rows("SELECT count(*) FROM _waybill_outbox") == ["2"], "one report for each session")
     }
 
     @Test func whoWaitsForTheLockInThisProgramIsNotForgotten() throws {

@@ -38,19 +38,20 @@ final class Shop {
 
     /// Packs, unpacks, looks inside and applies, as an agent does.
     @discardableResult
-    func apply(_ parcel: Parcel, run: Int = 1, attempt: Int = 1, shouldStop: @escaping () -> Bool = { false }) throws
-        -> ApplyResult
-    {
+    func apply(
+        _ parcel: Parcel, run: Int = 1, attempt: Int = 1, by applier: Applier? = nil,
+        shouldStop: @escaping () -> Bool = { false }
+    ) throws -> ApplyResult {
         let (raw, manifest) = try pack(parcel)
         defer { unlink(raw) }
-        return try apply(raw, manifest, run: run, attempt: attempt, shouldStop: shouldStop)
+        return try apply(raw, manifest, run: run, attempt: attempt, by: applier, shouldStop: shouldStop)
     }
 
     func apply(
-        _ raw: String, _ manifest: Manifest, run: Int = 1, attempt: Int = 1,
+        _ raw: String, _ manifest: Manifest, run: Int = 1, attempt: Int = 1, by applier: Applier? = nil,
         shouldStop: @escaping () -> Bool = { false }
     ) throws(ApplyFault) -> ApplyResult {
-        try applier.apply(
+        try (applier ?? self.applier).apply(
             rawPath: raw, manifest: manifest, run: run, attempt: attempt,
             at: { Timestamp(milliseconds: self.clock) },
             pause: { _ in
@@ -88,6 +89,23 @@ final class Shop {
             try Row.fetchAll(db, sql: sql).map { row in
                 row.databaseValues.map { $0.isNull ? "NULL" : "\($0.storage.value ?? "")" }.joined(separator: "|")
             }
+        }
+    }
+
+    func rootPage(of table: String) throws -> [String] {
+        try rows("SELECT rootpage FROM sqlite_schema WHERE name = '\(table)'")
+    }
+
+    /// Whether a till that wrote now would have to wait.
+    func isWriteLocked() throws -> Bool {
+        var configuration = Configuration()
+        configuration.busyMode = .immediateError
+        let other = try DatabaseQueue(path: path, configuration: configuration)
+        do {
+            try other.inDatabase { try $0.execute(sql: "BEGIN IMMEDIATE; ROLLBACK") }
+            return false
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+            return true
         }
     }
 

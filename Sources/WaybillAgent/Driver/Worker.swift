@@ -159,7 +159,7 @@ final class Worker: Sendable {
                 },
                 committed: { result in
                     CrashPoint.applied.pass()
-                    tell(result, of: manifest, lockBudget: applier.lockBudgetMilliseconds(for: manifest))
+                    tell(result, of: manifest)
                     do {
                         post(.applied(AgentCore.RunName(manifest.session, run), try ledger.storedState()))
                     } catch {
@@ -176,14 +176,14 @@ final class Worker: Sendable {
         }
     }
 
-    private func tell(_ result: ApplyResult, of manifest: Manifest, lockBudget: Int) {
+    private func tell(_ result: ApplyResult, of manifest: Manifest) {
         parts.logger.info(
             "session \(manifest.session) of job \(manifest.job) applied: \(result.rowsChanged) rows, longest lock \(result.longestLockMilliseconds) ms"
         )
         if !result.message.isEmpty { parts.logger.warning("session \(manifest.session): \(result.message)") }
-        if result.longestLockMilliseconds > lockBudget {
+        if result.longestLockMilliseconds > result.allowedLockMilliseconds {
             parts.logger.warning(
-                "a till that writes may have waited \(result.longestLockMilliseconds) ms for session \(manifest.session); the lock budget is \(lockBudget) ms"
+                "a till that writes may have waited \(result.longestLockMilliseconds) ms for session \(manifest.session); it was to be at most \(result.allowedLockMilliseconds) ms"
             )
         }
     }
