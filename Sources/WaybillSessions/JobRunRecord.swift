@@ -165,7 +165,8 @@ public enum StoresToLoad {
     public static func find(in db: Database) throws -> Set<StoreID> {
         // Index store_to_load, by the same words.
         let names = try String.fetchAll(
-            db, sql: "SELECT store_id FROM store WHERE loaded_for IS NOT enrolled_at AND state = 'active'")
+            db.cachedStatement(
+                sql: "SELECT store_id FROM store WHERE loaded_for IS NOT enrolled_at AND state = 'active'"))
         return Set(names.compactMap(StoreID.init))
     }
 

@@ -4,12 +4,14 @@ enum NetworkAddress {
     /// endpoint there as `tcp://[::ffff:127.0.0.1]:7700`. All other text stays as it is.
     static func plain(_ text: String) -> String {
         let mapped = "::ffff:"
+        // Asked for each message that arrives; nearly all addresses end here.
+        guard text.utf8.contains(UInt8(ascii: "[")) || text.hasPrefix(mapped) else { return text }
         if let bracket = text.firstIndex(of: "["), let end = text.lastIndex(of: "]"), bracket < end {
             let inside = text[text.index(after: bracket)..<end]
-            guard inside.hasPrefix(mapped), inside.contains(".") else { return text }
+            guard inside.hasPrefix(mapped), inside.utf8.contains(UInt8(ascii: ".")) else { return text }
             return String(text[..<bracket] + inside.dropFirst(mapped.count) + text[text.index(after: end)...])
         }
-        return text.hasPrefix(mapped) && text.contains(".") ? String(text.dropFirst(mapped.count)) : text
+        return text.utf8.contains(UInt8(ascii: ".")) ? String(text.dropFirst(mapped.count)) : text
     }
 
     /// The two parts of `tcp://HOST:PORT`.

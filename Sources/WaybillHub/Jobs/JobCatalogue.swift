@@ -18,6 +18,7 @@ final class JobCatalogue: Sendable {
     private let logger: Logger
     private let state: Mutex<State>
     private let looking = Mutex(())
+    private let schema: SchemaCount
 
     private struct State {
         var set: JobSet
@@ -51,7 +52,8 @@ final class JobCatalogue: Sendable {
         self.logger = logger
         self.folder = folder
         self.hqPath = hqPath
-        let stamps = Stamps(files: try JobCatalogue.stamps(folder), schema: JobCatalogue.schema(hqPath))
+        schema = SchemaCount(path: hqPath)
+        let stamps = Stamps(files: try JobCatalogue.stamps(folder), schema: schema.now)
         state = Mutex(JobCatalogue.read(folder, stamps, hqPath))
         log(state.withLock { $0.faults }, since: [])
     }
@@ -61,6 +63,7 @@ final class JobCatalogue: Sendable {
         self.logger = logger
         self.hqPath = hqPath
         folder = ""
+        schema = SchemaCount(path: hqPath)
         let set = JobSet(builtIn: jobs, files: [])
         state = Mutex(State(set: set, faults: [], unusable: 0, stamps: Stamps(files: [:]), isComplete: true))
     }
@@ -72,7 +75,7 @@ final class JobCatalogue: Sendable {
         return looking.withLock { _ in
             let before = state.withLock { $0 }
             // The schema before the files: what changes while they are read is seen the next time.
-            let schema = JobCatalogue.schema(hqPath)
+            let schema = schema.now
             guard let files = try? JobCatalogue.stamps(folder), case let stamps = Stamps(files: files, schema: schema),
                 stamps != before.stamps || !before.isComplete
             else { return before.set }
@@ -149,18 +152,36 @@ final class JobCatalogue: Sendable {
         return State(set: set, faults: faults, unusable: unusable, stamps: stamps, isComplete: isComplete)
     }
 
-    private static func schema(_ hqPath: String) -> Int64? {
-        guard
-            let queue = try? OpenDatabase.queue(at: hqPath, label: "hq-schema", busyMilliseconds: 50, isReadOnly: true)
-        else { return nil }
-        defer { try? queue.close() }
-        return try? queue.read { try Int64.fetchOne($0, sql: "PRAGMA schema_version") }
-    }
-
     private static func text(of path: String, bytes: Int64) throws -> String {
         // Beyond the bound the text is refused for its length; the rest of it is of no use.
         if bytes > Int64(JobFile.bytesMax) { return String(repeating: " ", count: JobFile.bytesMax + 1) }
         return String(decoding: try DurableFile.read(path), as: UTF8.self)
+    }
+}
+
+/// SQLite's count of changes to a database's schema.
+///
+/// The database stays open, for opening it takes a hundred times as long as the question, which is asked each second.
+private final class SchemaCount: Sendable {
+    private let path: String
+    private let queue = Mutex<DatabaseQueue?>(nil)
+
+    init(path: String) { self.path = path }
+
+    /// nil when it could not be read.
+    var now: Int64? {
+        queue.withLock { queue in
+            do {
+                let open =
+                    try queue
+                    ?? OpenDatabase.queue(at: path, label: "hq-schema", busyMilliseconds: 50, isReadOnly: true)
+                queue = open
+                return try open.read { try Int64.fetchOne($0, sql: "PRAGMA schema_version") }
+            } catch {
+                queue = nil
+                return nil
+            }
+        }
     }
 }
 

@@ -26,7 +26,9 @@ final class HeadquartersWatch {
     /// What has changed since the last look; nil for nothing.
     func look() throws -> JobEvent? {
         // Outside of a transaction: within one, the count stands still.
-        let newest = try queue.inDatabase { try Int64.fetchOne($0, sql: "PRAGMA data_version") }
+        let newest = try queue.inDatabase {
+            try Int64.fetchOne($0.cachedStatement(sql: "PRAGMA data_version"))
+        }
         guard newest != dataVersion else { return nil }
         let event = try queue.read { db -> JobEvent? in
             let head = try ChangeLog.head(in: db)

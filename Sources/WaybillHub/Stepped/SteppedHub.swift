@@ -194,7 +194,7 @@ private final class SteppedTransport: HubTransport {
 
     init(_ lines: any SteppedLines) { self.lines = lines }
 
-    func wait(milliseconds: Int) {}
+    func wait(milliseconds: Int, gathering: Int) {}
     func nextLetter() -> ReceivedMessage? { letters.isEmpty ? nil : letters.removeFirst() }
     func nextEnrolment() -> ReceivedMessage? { enrolments.isEmpty ? nil : enrolments.removeFirst() }
 

@@ -19,6 +19,9 @@ enum HubLimits {
     static let idleMilliseconds = 1000
     /// Messages queued towards one store before further ones are dropped (the store asks again): twice its credit.
     static let sendQueueMax = 40
+    /// Milliseconds for which the loop lets hellos gather after a turn that had nothing to do but to answer some: waking
+    /// up for each would cost more than the answer.
+    static let gatherMilliseconds = 10
     /// Milliseconds over which announced stores spread their hellos, for each store that is known.
     static let spreadMillisecondsPerStore = 1
     /// Package files kept open.

@@ -5,7 +5,9 @@ import WaybillSocket
 /// A turn never waits in it but at its beginning, and nothing that it is given to send is promised to arrive.
 protocol HubTransport: AnyObject {
     /// Returns when there may be something to do, at the latest after so many milliseconds.
-    func wait(milliseconds: Int) throws
+    /// - Parameter gathering: once stores have sent something, milliseconds in which more of it may come, unless this
+    ///   program itself has something to do.
+    func wait(milliseconds: Int, gathering: Int) throws
     /// The next message of a connection that was let in by its key; nil when there is none yet.
     func nextLetter() throws -> ReceivedMessage?
     /// The next request of somebody who has a code but no place in the list yet.
@@ -38,9 +40,11 @@ final class SocketTransport: HubTransport {
         self.wakeUp = wakeUp
     }
 
-    func wait(milliseconds: Int) throws {
+    func wait(milliseconds: Int, gathering: Int) throws {
         let items = [sockets.agents.item(), sockets.enrolment.item()]
-        _ = try Poller.wait(for: items, wakeUp: wakeUp, milliseconds: milliseconds)
+        let readiness = try Poller.wait(for: items, wakeUp: wakeUp, milliseconds: milliseconds)
+        guard gathering > 0, !readiness.wasWokenUp, readiness.canReceive(sockets.agents) else { return }
+        _ = try Poller.wait(for: [], wakeUp: wakeUp, milliseconds: gathering)
     }
 
     func nextLetter() throws -> ReceivedMessage? { try sockets.agents.receive() }

@@ -21,8 +21,9 @@ struct HubTurn: ~Copyable {
     var enrolments = EnrolmentLimit()
     /// What the jobs say about order and windows.
     private var rules: [JobID: DeliveryRules]
-    /// Of the hub's wall clock in this turn.
+    /// Of the hub's wall clock, asked once a second: it changes twice a year, and the answer is not cheap.
     private var utcOffsetMinutes = 0
+    private var askedOffsetAt: Timestamp?
     /// Hellos that came faster than they are taken in.
     var admission = HelloAdmission<ReceivedMessage>()
     /// Orders of a turn that could not be written.
@@ -30,6 +31,8 @@ struct HubTurn: ~Copyable {
     private var rates = StoreRates()
     /// Stores whose record has changed and could not be read.
     private var unread: [StoreID] = []
+    /// The last turn has only answered.
+    private var wasQuiet = false
 
     init(parts: HubParts, transport: any HubTransport, keys: EnrolledKeys) {
         self.parts = parts
@@ -72,9 +75,11 @@ struct HubTurn: ~Copyable {
         var orders = unkept
         unkept = []
         do {
-            try transport.wait(milliseconds: HubLimits.idleMilliseconds)
+            try transport.wait(
+                milliseconds: HubLimits.idleMilliseconds, gathering: wasQuiet ? HubLimits.gatherMilliseconds : 0)
+            wasQuiet = false
             orders += takeOrders()
-            utcOffsetMinutes = parts.utcOffsetMinutes()
+            askUTCOffset()
             endOldKeys(&batch)
             readAgain(&batch)
             // Before all else, for an enrolment is on disk at once: what the store's former machine says in the same turn
@@ -107,6 +112,14 @@ struct HubTurn: ~Copyable {
         for outgoing in batch.sends { say(outgoing) }
         for reply in batch.replies { reply() }
         parts.pulse.turned(at: parts.clock.now())
+        wasQuiet = orders.isEmpty && batch.isQuiet
+    }
+
+    private mutating func askUTCOffset() {
+        let now = parts.clock.now()
+        if let last = askedOffsetAt, now >= last, now - last < 1000 { return }
+        askedOffsetAt = now
+        utcOffsetMinutes = parts.utcOffsetMinutes()
     }
 
     /// Writes all that the turn wants kept, durably, in one transaction.
@@ -421,6 +434,12 @@ struct HubTurn: ~Copyable {
 }
 
 extension HubTurn.Batch {
+    /// Nothing was written, begun or handed out: stores said Hello, and were answered.
+    fileprivate var isQuiet: Bool {
+        saves.isEmpty && replies.isEmpty && catchUps.isEmpty
+            && sends.allSatisfy { if case .letter(_, _, .welcome) = $0 { true } else { false } }
+    }
+
     /// What is now on disk and not yet said.
     fileprivate func passCrashPoints() {
         for outgoing in sends {
