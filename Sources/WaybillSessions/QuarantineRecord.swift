@@ -113,10 +113,12 @@ public struct QuarantineRecord: Hashable, Sendable {
     }
 
     public static func find(_ store: StoreID, in db: Database) throws -> QuarantineRecord {
+        // Asked for each store when a hub starts.
         let head = try Row.fetchOne(
-            db, sql: "SELECT * FROM quarantine WHERE store_id = ?", arguments: [store.rawValue])
+            db.cachedStatement(sql: "SELECT * FROM quarantine WHERE store_id = ?"), arguments: [store.rawValue])
         let entries = try Row.fetchAll(
-            db, sql: "SELECT * FROM quarantine_entry WHERE store_id = ? ORDER BY place", arguments: [store.rawValue])
+            db.cachedStatement(sql: "SELECT * FROM quarantine_entry WHERE store_id = ? ORDER BY place"),
+            arguments: [store.rawValue])
         return QuarantineRecord(
             store: store, revision: head.map { UInt64(bitPattern: $0["revision"]) } ?? 0, total: head?["total"] ?? 0,
             entries: entries.compactMap(entry), toldAt: timestamp(head?["told_at"]),
@@ -154,7 +156,8 @@ public struct QuarantineRecord: Hashable, Sendable {
     /// Oldest first. Index quarantine_order_by_store.
     public static func openOrders(of store: StoreID, in db: Database) throws -> [Order] {
         try Row.fetchAll(
-            db, sql: "SELECT * FROM quarantine_order WHERE store_id = ? ORDER BY place", arguments: [store.rawValue]
+            db.cachedStatement(sql: "SELECT * FROM quarantine_order WHERE store_id = ? ORDER BY place"),
+            arguments: [store.rawValue]
         ).compactMap { row in
             QuarantineOrder.Action(rawValue: row["action"]).map { action in
                 Order(

@@ -165,6 +165,9 @@ package final class SteppedHub {
 
     package func storeChanged(_ store: StoreID) { inbox.add(.storeChanged(store)) }
 
+    /// Whether the next turn would let hellos come together.
+    package var letsHellosGather: Bool { turn.wasQuiet }
+
     /// Forgets what it knows of a store, which is read anew from the database; for planted bugs.
     package func forgetDesk(of store: StoreID) { turn.desks[store] = nil }
 }

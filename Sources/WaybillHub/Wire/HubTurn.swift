@@ -32,7 +32,7 @@ struct HubTurn: ~Copyable {
     /// Stores whose record has changed and could not be read.
     private var unread: [StoreID] = []
     /// The last turn has only answered.
-    private var wasQuiet = false
+    private(set) var wasQuiet = false
 
     init(parts: HubParts, transport: any HubTransport, keys: EnrolledKeys) {
         self.parts = parts
