@@ -198,6 +198,7 @@ extension [AgentEffect] {
     var outcomes: [StoreOutcome] {
         compactMap { if case .record(_, _, _, _, let outcome, _, _) = $0 { outcome } else { nil } }
     }
+    var readsStored: Bool { contains { if case .readStored = $0 { true } else { false } } }
     var isReconnecting: Bool { contains { if case .reconnect = $0 { true } else { false } } }
     var stopsApplying: Bool { contains { if case .stopApplying = $0 { true } else { false } } }
 }

@@ -55,6 +55,25 @@ import WaybillWire
         #expect(work.step(.letter(.acknowledgement([name]))).acknowledged == [])
     }
 
+    /// Seed 89431: the hub was told of a failure, and never of what the store had after all.
+    @Test func whatACommittedApplyHasLeftIsReadWhenTheDatabaseCanBeReadAgain() throws {
+        var work = AgentAtWork()
+        try work.reachApplying()
+        // Committed; then neither what it has left can be read nor the failure be kept.
+        let fault = AgentFault(stage: .apply, message: "the disk fails", isTransient: true)
+        let effects = work.step(.failed(AgentAtWork.package(1), fault))
+        let record = try #require(effects.first { if case .record = $0 { true } else { false } })
+        #expect(!work.step(.notDone(record)).readsStored, "it has failed just now")
+        #expect(work.tick(after: AgentCore.readingMilliseconds).readsStored)
+        #expect(!work.step(.notDone(.readStored)).readsStored)
+        #expect(!work.tick(after: AgentCore.readingMilliseconds - 1).readsStored)
+        #expect(work.tick(after: 1).readsStored)
+        work.stored.watermarks[AgentAtWork.prices] = AgentAtWork.mark(1)
+        work.stored.outbox = [work.report(1, .applied, id: 7)]
+        #expect(work.step(.stored(work.stored)).reports == [[7]])
+        #expect(!work.tick(after: AgentCore.readingMilliseconds).readsStored, "it is known now")
+    }
+
     @Test func whatIsNoFailureWaitsForTheDatabase() throws {
         var work = AgentAtWork()
         try work.reachUnpacking()

@@ -115,6 +115,7 @@ extension Conversation {
         case .acknowledge(let names):
             agent.database.acknowledge(names)
             return .stored(agent.database.state)
+        case .readStored: return .stored(agent.database.state)
         case .forgetOutcomes: return .outcomesForgotten(isAll: true)
         case .raiseIncarnation(let counter):
             agent.database.begin(above: counter, random: chance.next())

@@ -271,6 +271,7 @@ final class Storm {
         case .acknowledge(let names):
             stores[number].database.acknowledge(names)
             return .stored(stores[number].database.state)
+        case .readStored: return .stored(stores[number].database.state)
         case .forgetOutcomes: return .outcomesForgotten(isAll: true)
         case .raiseIncarnation(let counter):
             stores[number].database.begin(above: counter, random: chance.next())

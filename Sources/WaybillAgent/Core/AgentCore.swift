@@ -12,6 +12,8 @@ public struct AgentCore: Sendable {
     public let settings: AgentSettings
     /// What `store.db` holds: incarnation, watermarks, unacknowledged reports.
     public internal(set) var stored: StoredState
+    /// When it is to be read anew, because it may hold more than we know; nil when we know.
+    var readingDue: Timestamp?
     /// The download or apply under way.
     public internal(set) var task: Task?
     public internal(set) var isConnected = false
@@ -122,6 +124,7 @@ public struct AgentCore: Sendable {
             utcOffsetMinutes = surroundings.utcOffsetMinutes
             noteWork(idleMilliseconds: surroundings.workIdleMilliseconds, now: now)
         }
+        readAgain(now: now, &effects)
         proceed(now: now, &effects)
         noteMovement(now: now)
         return effects
@@ -225,7 +228,7 @@ public enum AgentEvent: Sendable {
     /// A session may have something for this store; ask within so many milliseconds.
     case announced(SessionID, spreadMilliseconds: Int64)
     case letter(HubLetter)
-    /// `store.db` was written; this is what it holds now.
+    /// `store.db` was written, or read anew; this is what it holds now.
     case stored(StoredState)
     case opened(PackageID, held: [Bool])
     case chunkStored(PackageID, index: Int)
@@ -272,6 +275,8 @@ public enum AgentEffect: Sendable {
     /// Forget a slice of outcomes that nobody can ask about any more; answered by `.outcomesForgotten`. `oldest`: the
     /// number of the oldest session that the hub has open here.
     case forgetOutcomes(oldest: Int64?)
+    /// Read what `store.db` holds; answered by `.stored`.
+    case readStored
     /// Begin an incarnation above the counter; answered by `.stored`.
     case raiseIncarnation(above: Int64)
     /// Read what the store's tables hold; answered by `.examined`.

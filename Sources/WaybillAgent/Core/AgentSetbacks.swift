@@ -9,9 +9,21 @@ extension AgentCore {
     /// The number of a report that the outbox does not have: there they begin at 1.
     static let unkeptReport: Int64 = 0
 
-    /// The store's database could not be written: its disk is full or failing, or a till holds its lock. Nothing that
-    /// was to be kept may be taken for kept.
+    /// Milliseconds between two attempts to read what the database holds: each that fails is a line in the log.
+    static let readingMilliseconds: Int64 = 10_000
+
+    /// After a failure the database may hold more than we know: an apply is committed, and then what it has left cannot
+    /// be read. Its report would wait for the next apply, which may never come.
+    mutating func readAgain(now: Timestamp, _ effects: inout [AgentEffect]) {
+        guard let due = readingDue, due <= now else { return }
+        readingDue = now + AgentCore.readingMilliseconds
+        effects.append(.readStored)
+    }
+
+    /// The store's database could not be written or read: its disk is full or failing, or a till holds its lock. Nothing
+    /// that was to be kept may be taken for kept.
     mutating func notDone(_ effect: AgentEffect, now: Timestamp, _ effects: inout [AgentEffect]) {
+        if effect.isOfTheDatabase { readingDue = readingDue ?? now + AgentCore.readingMilliseconds }
         switch effect {
         case .recordCancel(let order):
             // The hub asks again with every Welcome until it is answered.
@@ -64,6 +76,18 @@ extension AgentCore {
     private mutating func isFruitful() -> Bool {
         task?.fruitless += 1
         return (task?.fruitless ?? 0) < AgentCore.fruitlessMax
+    }
+}
+
+extension AgentEffect {
+    /// Answered with what the database holds, when it succeeds.
+    fileprivate var isOfTheDatabase: Bool {
+        switch self {
+        case .record, .recordCancel, .acknowledge, .raiseIncarnation, .quarantine, .readStored: true
+        case .send, .reconnect, .keys, .open, .storeChunk, .unpack, .apply, .stopApplying, .discard, .forgetOutcomes,
+            .examine, .log:
+            false
+        }
     }
 }
 

@@ -84,6 +84,7 @@ extension AgentCore {
             reportsSent = []
         }
         stored = state
+        readingDue = nil
         // Only now are those that the hub has thanked for gone.
         reportsSent.formIntersection(state.outbox.map(\.name))
     }

@@ -156,6 +156,7 @@ extension AgentCore {
         _ name: RunName, _ state: StoredState, now: Timestamp, _ effects: inout [AgentEffect]
     ) {
         stored = state
+        readingDue = nil
         notBefore[name] = nil
         ended = ended.suffix(AgentCore.endedMax - 1) + [name]
         offers.removeAll { $0.session == name.session && $0.run == name.run }

@@ -176,6 +176,7 @@ final class AgentTurn {
                 before: OutcomeRetention.cutoff(at: parts.clock.now()), olderThan: oldest)
             if gone > 0 { parts.logger.debug("\(gone) outcomes of old sessions were forgotten") }
             return .outcomesForgotten(isAll: gone < OutcomeRetention.slice)
+        case .readStored: return .stored(try ledger.storedState())
         case .raiseIncarnation(let counter):
             _ = try ledger.raiseIncarnation(above: counter, random: parts.random())
             return .stored(try ledger.storedState())
