@@ -61,18 +61,31 @@ public final class Rows {
         var reads: JobReads
     }
 
-    /// - Parameter minimumEpoch: one above every epoch that sessions of this hub have used; matters only when `rows.db`
-    ///   is new, or from an old backup, although the hub is not.
-    public init(path: String, hqPath: String, minimumEpoch: Int64, random: @escaping () -> UInt64) throws {
+    /// - Parameter newest: the newest version that any session of this hub is of; nil: there is none. Matters only when
+    ///   `rows.db` is new, or from an old backup, although the hub is not: what follows is of a later epoch then.
+    public init(path: String, hqPath: String, newest: Version?, random: @escaping () -> UInt64) throws {
         queue = try OpenDatabase.queue(at: path, label: "rows")
         self.hqPath = hqPath
         self.random = random
         try tellingOfMachine(path) {
-            try queue.writeWithoutTransaction { db in try Rows.install(in: db, hqPath, minimumEpoch: minimumEpoch) }
+            let isFromBackup = try queue.writeWithoutTransaction { db in
+                try Rows.install(in: db, hqPath, aboveEpoch: newest?.epoch ?? 0)
+                return try newest.map { try Rows.isBehind($0, db) } ?? false
+            }
+            if isFromBackup { try Lineage(hqPath: hqPath).startEpoch(in: queue) }
         }
     }
 
-    private static func install(in db: Database, _ hqPath: String, minimumEpoch: Int64) throws {
+    /// Whether HQ's own numbers have not come as far as a session that was made of them: `rows.db` and `hq.db` are then
+    /// both from a backup, fit each other, and would give those numbers to other rows.
+    private static func isBehind(_ newest: Version, _ db: Database) throws -> Bool {
+        guard try Lineage.value("epoch", in: db) == String(newest.epoch),
+            try db.tableExists("_waybill_change", in: "hq")
+        else { return false }
+        return try ChangeLog.head(in: db, schema: "hq") < newest.number
+    }
+
+    private static func install(in db: Database, _ hqPath: String, aboveEpoch: Int64) throws {
         // A second copy of the rows for every purge would be the price of overwriting freed pages.
         try db.execute(sql: "PRAGMA secure_delete = OFF")
         try db.execute(sql: "ATTACH DATABASE ? AS hq", arguments: [Rows.readOnlyURI(hqPath)])
@@ -82,7 +95,7 @@ public final class Rows {
                 INSERT INTO meta (name, value) VALUES ('epoch', :epoch)
                 ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE CAST(meta.value AS INTEGER) < :epoch - 1
                 """,
-            arguments: ["epoch": String(minimumEpoch)])
+            arguments: ["epoch": String(aboveEpoch + 1)])
     }
 
     static func readOnlyURI(_ path: String) -> String {

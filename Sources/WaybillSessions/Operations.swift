@@ -182,9 +182,13 @@ extension SessionRecord {
         ).execute(arguments: [reason, id.rawValue])
     }
 
-    /// The highest epoch that any session was of; a new `rows.db` must begin above it.
-    public static func highestEpoch(in db: Database) throws -> Int64 {
-        try Int64.fetchOne(db.cachedStatement(sql: "SELECT max(epoch) FROM session")) ?? 0
+    /// The newest version that any session is of; nil when none has come so far.
+    public static func newestVersion(in db: Database) throws -> Version? {
+        // All of the table, once at the start of a hub.
+        let row = try Row.fetchOne(
+            db.cachedStatement(
+                sql: "SELECT epoch, version FROM session WHERE epoch > 0 ORDER BY epoch DESC, version DESC LIMIT 1"))
+        return row.map { Version(epoch: $0[0], number: $0[1]) }
     }
 }
 

@@ -165,7 +165,7 @@ final class DeriveScene: FaultScene {
     }
 
     func act() throws {
-        let derived = try Rows(path: rows, hqPath: hq, minimumEpoch: 1) {
+        let derived = try Rows(path: rows, hqPath: hq, newest: nil) {
             self.lastToken += 1
             return self.lastToken
         }

@@ -101,7 +101,7 @@ final class Headquarters {
 
     private static func openRows(_ folder: String) throws -> Rows {
         var token: UInt64 = 0
-        return try Rows(path: folder + "/rows.db", hqPath: folder + "/hq.db", minimumEpoch: 1) {
+        return try Rows(path: folder + "/rows.db", hqPath: folder + "/hq.db", newest: nil) {
             token += 1
             return token
         }

@@ -48,7 +48,7 @@ import WaybillPlan
         #expect(try chain.rows.derive(LittleChain.job()).sameRowsAs == nil)
         // Of another epoch: what was said of the history before does not count.
         try chain.sql("UPDATE item SET value = 2")
-        try chain.reopenRows(minimumEpoch: 5)
+        try chain.reopenRows(newest: Version(epoch: 4, number: 1))
         #expect(try chain.rows.derive(LittleChain.job()).sameRowsAs == nil)
     }
 
@@ -112,11 +112,26 @@ import WaybillPlan
         let chain = try filledChain()
         #expect(try chain.rows.derive(LittleChain.job()).version.epoch == 1)
         // The hub's sessions have come to epoch 4 meanwhile; the copy knows of 1.
-        try chain.reopenRows(minimumEpoch: 5)
+        try chain.reopenRows(newest: Version(epoch: 4, number: 1))
         #expect(try chain.rows.derive(LittleChain.job()).version.epoch == 5)
         // In step with its sessions nothing is lifted.
-        try chain.reopenRows(minimumEpoch: 6)
+        try chain.reopenRows(newest: Version(epoch: 5, number: 1))
         #expect(try chain.rows.derive(LittleChain.job()).version.epoch == 5)
+    }
+
+    /// Seed 98360: both databases came from one backup, the hub's sessions did not; numbers were given out twice.
+    @Test func oldCopiesOfTheRowsAndOfHeadquartersThatFitEachOtherBeginAnEpochToo() throws {
+        let chain = try filledChain()
+        let version = try chain.rows.derive(LittleChain.job()).version
+        // As far as the hub's newest session: nothing was lost.
+        try chain.reopenRows(newest: version)
+        #expect(try chain.rows.derive(LittleChain.job()).version == version)
+        try chain.reopenRows(newest: Version(epoch: version.epoch, number: version.number + 1))
+        let after = try chain.rows.derive(LittleChain.job()).version
+        #expect(after.epoch == version.epoch + 1)
+        // Once only.
+        try chain.reopenRows(newest: after)
+        #expect(try chain.rows.derive(LittleChain.job()).version == after)
     }
 
     @Test func storesGetEverythingWhenTheRowsWereLost() throws {

@@ -53,10 +53,10 @@ final class LittleChain {
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     private static func openRows(
-        _ folder: String, from first: UInt64, minimumEpoch: Int64 = 1
+        _ folder: String, from first: UInt64, newest: Version? = nil
     ) throws -> Rows {
         var next = first
-        return try Rows(path: folder + "/rows.db", hqPath: folder + "/hq.db", minimumEpoch: minimumEpoch) {
+        return try Rows(path: folder + "/rows.db", hqPath: folder + "/hq.db", newest: newest) {
             next += 1
             return next
         }
@@ -64,8 +64,8 @@ final class LittleChain {
 
     /// As after a restart of the hub; with `losing`, as if `rows.db` had been left out of a backup.
     ///
-    /// - Parameter minimumEpoch: one above every epoch that the hub's sessions have used.
-    func reopenRows(losing: Bool = false, minimumEpoch: Int64 = 1) throws {
+    /// - Parameter newest: the newest version of the hub's sessions.
+    func reopenRows(losing: Bool = false, newest: Version? = nil) throws {
         tokens += 1_000
         try rows.close()
         if losing {
@@ -73,7 +73,7 @@ final class LittleChain {
                 try? FileManager.default.removeItem(atPath: folder + "/rows.db" + suffix)
             }
         }
-        rows = try LittleChain.openRows(folder, from: tokens, minimumEpoch: minimumEpoch)
+        rows = try LittleChain.openRows(folder, from: tokens, newest: newest)
     }
 
     /// `thing` holds items as they are; `mark` one row for each item with a value, keyed by item and value.

@@ -53,7 +53,7 @@ import WaybillSessions
         try hub.read { (db: Database) throws in
             #expect(try SessionRecord.find(record.id, in: db) == record)
             #expect(try SessionRecord.unfinished(in: db) == [])
-            #expect(try SessionRecord.highestEpoch(in: db) == 3)
+            #expect(try SessionRecord.newestVersion(in: db) == Version(epoch: 3, number: 44))
         }
     }
 

@@ -21,6 +21,9 @@ class FirstLoads:
     def floor(self) -> float:
         return shell.load_in_one_go(self.hq, self.store)
 
+    def step_by_step(self) -> float:
+        return shell.load_step_by_step(self.hq, self.bench.folder, self.store)
+
     def ours(self) -> float:
         """From nothing: the hub has never worked out the job before."""
         site = self.bench.fresh_site(self.rows)
@@ -68,7 +71,7 @@ def first_load(bench: Bench) -> list[Figure]:
     loads = FirstLoads(bench, bench.rows)
     shell.write_csv(loads.hq, loads.csv)
     took = in_turn(bench.runs, bench.with_postgres({
-        "postgres": loads.postgres, "ours": loads.ours, "floor": loads.floor, "cp": loads.copied,
+        "postgres": loads.postgres, "ours": loads.ours, "floor": loads.floor, "steps": loads.step_by_step, "cp": loads.copied,
         "rsync": loads.rsynced, "csv": loads.imported}))
     loads.note_stages()
     what, floor = f"first load of {bench.count(bench.rows)} rows", took["floor"]
@@ -76,6 +79,8 @@ def first_load(bench: Bench) -> list[Figure]:
     if "postgres" in took:
         figures.append(times_faster(2, what, took["ours"], took["postgres"], "PostgreSQL's initial copy", 2))
     figures += loads.memory_figures()
+    figures.append(orientation(
+        "our steps one by one in the shell: history, package, zstd and back, store", took["steps"], floor))
     figures.append(orientation("cp of the whole file, with sync", took["cp"], floor))
     figures.append(orientation("rsync of the whole file, with sync", took["rsync"], floor))
     figures.append(orientation("sqlite3 .import of the same CSV", took["csv"], floor))

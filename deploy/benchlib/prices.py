@@ -6,7 +6,10 @@ import sqlite3
 GROUPS, VARIANTS, DATES = 4, 2, 2
 ROWS_OF_AN_ITEM = GROUPS * VARIANTS * DATES
 KEY = ("store_group", "item_id", "variant", "currency", "unit", "from_date")
-COLUMNS = (*KEY, "to_date", "amount_cents", "updated_at")
+TYPED = (
+    "store_group INTEGER", "item_id INTEGER", "variant TEXT", "currency TEXT", "unit TEXT", "from_date TEXT",
+    "to_date TEXT", "amount_cents INTEGER", "updated_at INTEGER")
+COLUMNS = tuple(column.split()[0] for column in TYPED)
 
 JOB = "price-list"
 STORE_TABLE = "price"
@@ -41,25 +44,21 @@ subjobs:
 """
 
 
-def create_table(name: str) -> str:
+def create_table(name: str, columns: tuple[str, ...] = TYPED, key: tuple[str, ...] = KEY) -> str:
     """Without rowid: what SQLite's manual advises for a composite key, and what makes the floor lowest."""
+    declared = ",\n".join(f"            {column} NOT NULL" for column in columns)
     return f"""
         CREATE TABLE {name} (
-            store_group INTEGER NOT NULL,
-            item_id INTEGER NOT NULL,
-            variant TEXT NOT NULL,
-            currency TEXT NOT NULL,
-            unit TEXT NOT NULL,
-            from_date TEXT NOT NULL,
-            to_date TEXT NOT NULL,
-            amount_cents INTEGER NOT NULL,
-            updated_at INTEGER NOT NULL,
-            PRIMARY KEY ({", ".join(KEY)})
+{declared},
+            PRIMARY KEY ({", ".join(key)})
         )"""
 
 
 CREATE_SQLITE = create_table("prices") + " WITHOUT ROWID"
 CREATE_STORE = create_table(STORE_TABLE) + " WITHOUT ROWID"
+# Each row with the versions between which it was true.
+CREATE_HISTORY = create_table(
+    "history", ("_scope TEXT", *TYPED, "_born INTEGER", "_died INTEGER"), ("_scope", *KEY, "_born")) + " WITHOUT ROWID"
 CREATE_POSTGRES = create_table("prices")
 
 

@@ -45,6 +45,40 @@ def fill_in_one_go(hq: str, store: str) -> float:
         """)
 
 
+def load_step_by_step(hq: str, folder: str, store: str) -> float:
+    """What a hub and its store have to do and the floor has not, one after the other: headquarters keeps the rows with
+    their versions, packs them into a file, compresses it; the store unpacks it and fills its table. Nothing is
+    connected, signed, sent, checked or reported."""
+    history, package = f"{folder}/step-rows.db", f"{folder}/step-package.db"
+    for path in (history, package, package + ".zst", store):
+        remove(path)
+    columns, key = ", ".join(prices.COLUMNS), ", ".join(prices.KEY)
+    took = timed("sqlite3", history, standard_input=f"""
+        PRAGMA journal_mode = WAL;
+        PRAGMA secure_delete = OFF;
+        ATTACH '{hq}' AS hq;
+        {prices.CREATE_HISTORY};
+        INSERT INTO history SELECT '', {columns}, 1, 9223372036854775807 FROM hq.prices;
+        """)
+    took += timed("sqlite3", package, standard_input=f"""
+        PRAGMA journal_mode = OFF;
+        PRAGMA synchronous = OFF;
+        ATTACH '{history}' AS kept;
+        {prices.CREATE_STORE};
+        INSERT INTO {prices.STORE_TABLE} SELECT {columns} FROM kept.history
+        WHERE _scope = '' AND _born <= 1 AND _died > 1 ORDER BY {key};
+        """)
+    took += timed("zstd", "-q", "-3", package, "-o", package + ".zst")
+    took += timed("zstd", "-q", "-d", "-f", package + ".zst", "-o", package)
+    took += timed("sqlite3", store, standard_input=f"""
+        PRAGMA journal_mode = WAL;
+        ATTACH '{package}' AS package;
+        {prices.CREATE_STORE};
+        INSERT INTO {prices.STORE_TABLE} SELECT {columns} FROM package.{prices.STORE_TABLE} ORDER BY {key};
+        """)
+    return took
+
+
 def upsert_in_one_go(hq: str, store: str) -> float:
     """All rows over those that the store has, in one transaction."""
     values = [name for name in prices.COLUMNS if name not in prices.KEY]

@@ -57,10 +57,8 @@ final class Publisher: Sendable {
     ) throws -> SessionBuilder {
         try sweepPackages()
         try forgetLostPackages()
-        let epoch = try operations.read { try SessionRecord.highestEpoch(in: $0) } + 1
-        let rows = try Rows(
-            path: home.rowsDatabase, hqPath: home.hqDatabase, minimumEpoch: epoch,
-            random: random)
+        let newest = try operations.read { try SessionRecord.newestVersion(in: $0) }
+        let rows = try Rows(path: home.rowsDatabase, hqPath: home.hqDatabase, newest: newest, random: random)
         let builder = SessionBuilder(
             rows: rows, home: home, operations: operations, keyring: keyring, jobs: jobs, clock: clock,
             post: post, queue: queue, logger: logger, random: random)

@@ -42,7 +42,7 @@ private final class HomeWithAPast: RowsKeeper {
             try HQSchema.capture("item", key: ["id"], in: db)
         }
         try hq.close()
-        rows = try Rows(path: home.rowsDatabase, hqPath: home.hqDatabase, minimumEpoch: 1) {
+        rows = try Rows(path: home.rowsDatabase, hqPath: home.hqDatabase, newest: nil) {
             UInt64.random(in: .min ... .max)
         }
         try operations.write { db in

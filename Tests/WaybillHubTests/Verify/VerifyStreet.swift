@@ -61,7 +61,7 @@ final class VerifyStreet {
             try HQSchema.capture("seen", key: ["store_id", "scope"], in: db)
         }
         var token: UInt64 = 1
-        rows = try Rows(path: folder + "/rows.db", hqPath: folder + "/hq.db", minimumEpoch: 1) {
+        rows = try Rows(path: folder + "/rows.db", hqPath: folder + "/hq.db", newest: nil) {
             token += 1
             return token
         }
