@@ -58,7 +58,10 @@ let package = Package(
         library("WaybillModel"),
         library("WaybillWire", ["WaybillModel", protobuf, crypto]),
         library("WaybillSocket", ["CZeroMQ", logging]),
-        library("WaybillDatabase", ["WaybillModel", grdb]),
+        .target(
+            name: "CSQLiteStart", cSettings: [.treatAllWarnings(as: .error)],
+            linkerSettings: [.linkedLibrary("sqlite3")]),
+        library("WaybillDatabase", ["WaybillModel", "CSQLiteStart", grdb]),
         library("WaybillDigest", ["WaybillModel", "WaybillDatabase", grdb, crypto]),
 
         // HQ tables -> capture -> plan -> package
