@@ -71,8 +71,8 @@ def first_load(bench: Bench) -> list[Figure]:
     loads = FirstLoads(bench, bench.rows)
     shell.write_csv(loads.hq, loads.csv)
     took = in_turn(bench.runs, bench.with_postgres({
-        "postgres": loads.postgres, "ours": loads.ours, "floor": loads.floor, "steps": loads.step_by_step, "cp": loads.copied,
-        "rsync": loads.rsynced, "csv": loads.imported}))
+        "postgres": loads.postgres, "ours": loads.ours, "floor": loads.floor, "steps": loads.step_by_step,
+        "cp": loads.copied, "rsync": loads.rsynced, "csv": loads.imported}))
     loads.note_stages()
     what, floor = f"first load of {bench.count(bench.rows)} rows", took["floor"]
     figures = [times_as_long(1, what, took["ours"], floor, "ATTACH + INSERT … SELECT", 1.5)]
