@@ -99,7 +99,8 @@ extension HubBackend {
         if let progress = contact?.progress, progress.session == delivery.session { done = progress.bytesDone }
         return DeliveryDetail(
             store: delivery.store, status: delivery.status, kind: delivery.package?.kind,
-            rows: delivery.isNoData ? 0 : delivery.package?.rows ?? 0, bytes: delivery.isNoData ? 0 : bytes,
+            rows: delivery.status == .noData ? 0 : delivery.package?.rows ?? 0,
+            bytes: delivery.status == .noData ? 0 : bytes,
             bytesDone: min(done, bytes), requestedAt: told.requestedAt.map(UTCTime.init),
             downloadedAt: told.downloadedAt.map(UTCTime.init), appliedAt: told.appliedAt.map(UTCTime.init),
             attempts: told.attempts, longestLockMs: told.appliedAt == nil ? nil : told.longestLockMilliseconds,

@@ -39,6 +39,7 @@ public struct Delivery: Hashable, Sendable {
     public var version: Version
     /// nil while no package fits the store: none was made yet, or the store has moved on meanwhile.
     public var package: PackageRef?
+    /// The hub has found that the store needs nothing of the session.
     public var isNoData: Bool
     /// 1, and one more for each rerun. Reports of other runs are ignored.
     public var run: Int
@@ -128,7 +129,8 @@ public struct Delivery: Hashable, Sendable {
 
     /// Joins one report into what is known. Commutative, associative and idempotent; never moves backwards.
     public mutating func fold(_ report: StoreReport) {
-        guard report.run == run, !isNoData else { return }
+        // Without leave for it a store has nothing to say about what it does not need.
+        guard report.run == run, !isNoData || isGranted else { return }
         told.join(report)
         if report.isLastingFailure, report.attempt > forgivenAttempts { noteLastingFailure(of: report.attempt) }
     }
@@ -171,9 +173,10 @@ extension Delivery.Told {
 extension Delivery {
     /// What the session list shows.
     public var status: DeliveryStatus {
-        if isNoData { return .noData }
         switch told.standing?.outcome {
+        // Found needless after the store had leave for it, and applied all the same: the store's word is the truth.
         case .applied: return .applied
+        case _ where isNoData: return .noData
         case .canceled: return .canceled
         default: break
         }
@@ -195,6 +198,8 @@ extension Delivery {
     public var message: String {
         switch status {
         case .applied where cancelAskedAt != nil: return "cancelled too late: already applied"
+        case .applied where isNoData: return told.message
+        case .noData: return note
         case .canceled:
             return cancelReason.isEmpty ? "revoked, never applied" : "revoked, never applied: \(cancelReason)"
         case .superseded: return supersededBy.map { "session \($0) brings all of it" } ?? note

@@ -127,7 +127,7 @@ import WaybillSessions
         #expect(delivery != before)
     }
 
-    @Test func aDeliveryWithoutDataHearsNothing() throws {
+    @Test func aDeliveryWithoutDataThatWasNeverGrantedHearsNothing() throws {
         var delivery = try delivery()
         delivery.isNoData = true
         delivery.fold(try report(.applied))

@@ -70,6 +70,21 @@ import WaybillSessions
         }
     }
 
+    /// Seed 41606: the report came after the hub had found that the store needs nothing of the session any more.
+    @Test func whatAStoreHasAppliedIsAppliedAlsoWhenTheHubThoughtItNeedless() {
+        var folded = delivery()
+        folded.isGranted = true
+        folded.fold(report(.requested))
+        folded.isNoData = true
+        folded.note = "the store has it already"
+        folded.fold(report(.downloaded, at: 40))
+        #expect(folded.status == .noData && folded.message == "the store has it already")
+        folded.fold(report(.applied, at: 70))
+        #expect(folded.status == .applied && folded.message.isEmpty && folded.told.appliedAt != nil)
+        folded.rerun(package: nil)
+        #expect(folded.status == .available)
+    }
+
     @Test func threeFailuresThatWaitingDoesNotHelpSuspendTheDelivery() {
         var folded = delivery()
         for attempt in 1...2 { folded.fold(report(.applyFailed, attempt: attempt, message: "does not fit")) }
