@@ -59,8 +59,10 @@ struct Checker {
     /// Whether a status may become another one within a run of a delivery.
     static func isBackwards(_ before: String, _ after: String) -> Bool {
         switch before {
-        case "Applied", "NoData": after != before
-        case "Canceled": after != "Canceled" && after != "Applied"
+        case "Applied": after != before
+        // What the store says it has applied stands above what the hub had thought; whether it is true is looked at
+        // besides.
+        case "NoData", "Canceled": after != before && after != "Applied"
         case "Superseded": !["Superseded", "Applied", "Canceled"].contains(after)
         case "Requested", "Downloaded": after == "Available"
         default: false

@@ -1,6 +1,6 @@
 import Foundation
 import Testing
-import WaybillSimulation
+@testable import WaybillSimulation
 
 /// Schedules of the deterministic simulation. A seed that fails is looked at with `waybill-sim --replay SEED --trace`.
 @Suite struct SimulationTests {
@@ -17,6 +17,16 @@ import WaybillSimulation
             Issue.record("\(verdict.violation ?? ""); \(verdict.schedule.shrunk().replayCommand)")
         }
         #expect(report.applied > Int(size), "schedules in which nothing happens prove nothing")
+    }
+
+    /// Seeds 28195 and 37259: two machines of one store, and the one that had applied it was heard last.
+    @Test func whatAStoreHasAppliedIsNoStepBackwardsFromWhatTheHubThought() {
+        for before in ["NoData", "Canceled", "Superseded", "Suspended"] {
+            #expect(!Checker.isBackwards(before, "Applied"))
+            #expect(Checker.isBackwards("Applied", before))
+        }
+        #expect(Checker.isBackwards("NoData", "Available") && Checker.isBackwards("Canceled", "Available"))
+        #expect(Checker.isBackwards("Downloaded", "Available") && !Checker.isBackwards("Downloaded", "NoData"))
     }
 
     @Test(arguments: [UInt64(1), 2, 3, 5, 8])
