@@ -31,27 +31,58 @@ public struct JobID: Hashable, Sendable, Comparable, CustomStringConvertible {
 /// The number is for people. The random part makes the name unique for ever: a hub restored from an older
 /// backup uses the number again, never the name.
 public struct SessionID: Hashable, Sendable, CustomStringConvertible {
-    public let rawValue: String
+    /// The part for people; rises with time within one history of the hub.
+    public let number: Int64
+    /// 48 bits. Numbers, not the text: a hub copies and compares names of sessions for each message it hears.
+    private let random: UInt64
 
-    /// nil when `text` is not `NUMBER-HEX`.
+    private static let hexDigits = 12
+    private static let randomMask: UInt64 = 0xffff_ffff_ffff
+
+    /// nil when `text` is not `NUMBER-HEX`, just as ``rawValue`` writes it.
     public init?(_ text: String) {
-        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, let number = Int64(parts[0]), number > 0, String(number) == parts[0],
-            parts[1].utf8.count == 12,
-            parts[1].utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
-        else { return nil }
-        rawValue = text
+        var number: Int64 = 0
+        var random: UInt64 = 0
+        // -1 before the dash.
+        var hexDigits = -1
+        for byte in text.utf8 {
+            if hexDigits >= 0 {
+                switch byte {
+                case 48...57: random = random << 4 | UInt64(byte - 48)
+                case 97...102: random = random << 4 | UInt64(byte - 87)
+                default: return nil
+                }
+                hexDigits += 1
+                guard hexDigits <= SessionID.hexDigits else { return nil }
+            } else if byte == 45, number > 0 {
+                hexDigits = 0
+            } else {
+                guard (48...57).contains(byte) else { return nil }
+                let (tens, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+                let (sum, isLarger) = tens.addingReportingOverflow(Int64(byte - 48))
+                // A number that is still 0 began with a 0.
+                guard !isTooLarge, !isLarger, sum > 0 else { return nil }
+                number = sum
+            }
+        }
+        guard hexDigits == SessionID.hexDigits else { return nil }
+        self.number = number
+        self.random = random
     }
 
     /// The session with this number and the low 48 bits of `random`.
     public init(number: Int64, random: UInt64) {
         precondition(number > 0, "session numbers start at 1")
-        let hex = String(random & 0xffff_ffff_ffff, radix: 16)
-        rawValue = "\(number)-" + String(repeating: "0", count: 12 - hex.count) + hex
+        self.number = number
+        self.random = random & SessionID.randomMask
     }
 
-    /// The part for people; rises with time within one history of the hub.
-    public var number: Int64 { Int64(rawValue.prefix { $0 != "-" }) ?? 0 }
+    /// The name as a text.
+    public var rawValue: String {
+        let hex = String(random, radix: 16)
+        return "\(number)-" + String(repeating: "0", count: SessionID.hexDigits - hex.count) + hex
+    }
+
     public var description: String { rawValue }
 }
 
