@@ -1,51 +1,54 @@
 import GRDB
 import WaybillModel
 
-/// Writes deliveries, many in one transaction: what SQLite makes of the statement is made once for a connection, not
+/// Writes deliveries, many in one transaction: what SQLite makes of a statement is made once for a connection, not
 /// once for each delivery.
 public struct DeliveryWriter {
-    private let statement: Statement
+    private let db: Database
+    private let whole: Statement
+    /// As ``DeliveryStep/ordinary``.
+    private let steps: [Statement]
 
     public init(in db: Database) throws {
-        statement = try db.cachedStatement(sql: DeliveryWriter.sql)
+        self.db = db
+        whole = try db.cachedStatement(sql: DeliveryWriter.wholeSQL)
+        steps = try DeliveryWriter.stepSQL.map { try db.cachedStatement(sql: $0) }
     }
 
-    /// Names of columns, in the order of ``values(_:)``. The first two are the key.
-    private static let columns = [
-        "session", "store_id", "session_id", "job", "epoch", "version", "package", "status", "is_open", "is_no_data",
-        "run", "is_granted", "cancel_asked_at", "cancel_reason", "is_revoked_by_hub", "superseded_by", "note",
-        "told_outcome", "told_attempt", "told_message", "told_transient", "told_failures", "attempts", "requested_at",
-        "downloaded_at", "applied_at", "canceled_at", "rows_changed", "longest_lock_ms", "message", "try_count",
-        "forgiven_attempts", "ignores_window", "exceptions",
-    ]
+    private static let columns = DeliveryColumn.key + DeliveryColumn.facts
 
     /// An update where there is one: replacing the row would touch its key and all of its indexes.
-    private static let sql = """
-        INSERT INTO delivery (\(columns.joined(separator: ", ")))
+    private static let wholeSQL = """
+        INSERT INTO delivery (\(columns.map(\.name).joined(separator: ", ")))
         VALUES (\(columns.map { _ in "?" }.joined(separator: ", ")))
         ON CONFLICT (session, store_id) DO UPDATE SET
-            \(columns.dropFirst(2).map { "\($0) = excluded.\($0)" }.joined(separator: ", "))
+            \(DeliveryColumn.facts.map { "\($0.name) = excluded.\($0.name)" }.joined(separator: ", "))
         """
 
-    /// Writes the delivery as it is now.
-    public func save(_ delivery: Delivery) throws {
-        try statement.execute(arguments: StatementArguments(DeliveryWriter.values(delivery)))
+    /// Primary key. Touches none of the indexes but those on is_open and status, where a step names these.
+    private static let stepSQL = DeliveryStep.ordinary.map { step in
+        """
+        UPDATE delivery SET \(step.places.map { "\(DeliveryColumn.facts[$0].name) = ?" }.joined(separator: ", "))
+        WHERE session = ? AND store_id = ? AND run = ? AND status = ?
+        """
     }
 
-    private static func values(_ delivery: Delivery) -> [(any DatabaseValueConvertible)?] {
-        let told = delivery.told
-        let status = delivery.status
-        return [
-            delivery.session.number, delivery.store.rawValue, delivery.session.rawValue, delivery.job.rawValue,
-            delivery.version.epoch, delivery.version.number, delivery.package?.id.hex, status.rawValue,
-            delivery.isOpen, delivery.isNoData, delivery.run, delivery.isGranted,
-            delivery.cancelAskedAt?.milliseconds, delivery.cancelReason, delivery.isRevokedByHub,
-            delivery.supersededBy?.rawValue, delivery.note, told.standing?.outcome.rawValue,
-            told.standing?.attempt ?? 0, told.message, told.isTransient,
-            told.lastingFailures.map(String.init).joined(separator: " "), told.attempts,
-            told.requestedAt?.milliseconds, told.downloadedAt?.milliseconds, told.appliedAt?.milliseconds,
-            told.canceledAt?.milliseconds, told.rowsChanged, told.longestLockMilliseconds, delivery.message,
-            delivery.tryCount, delivery.forgivenAttempts, delivery.ignoresWindow, told.exceptions,
-        ]
+    /// Writes the delivery as it is now.
+    ///
+    /// - Parameter stored: what `hub.db` has of it, when that is known: then only what differs is written. Where it
+    ///   has no such row, or plainly another one, all of the delivery is.
+    public func save(_ delivery: Delivery, over stored: Delivery? = nil) throws {
+        if let stored, stored.session == delivery.session, stored.store == delivery.store,
+            let step = DeliveryStep.between(stored, delivery)
+        {
+            let values =
+                DeliveryStep.ordinary[step].places.map { DeliveryColumn.facts[$0].value(delivery) } + [
+                    delivery.session.number.databaseValue, delivery.store.rawValue.databaseValue,
+                    stored.run.databaseValue, stored.status.rawValue.databaseValue,
+                ]
+            try steps[step].execute(arguments: StatementArguments(values))
+            if db.changesCount == 1 { return }
+        }
+        try whole.execute(arguments: StatementArguments(DeliveryWriter.columns.map { $0.value(delivery) }))
     }
 }

@@ -130,16 +130,23 @@ public struct StoreRecord: Hashable, Sendable {
                 sql: "DELETE FROM position WHERE store_id = ? AND job = ?", arguments: [store.rawValue, job.rawValue])
         }
         for (job, mark) in positions where before[job] != mark {
-            try db.cachedStatement(
-                sql: """
-                    INSERT INTO position (store_id, job, epoch, version, session) VALUES (?, ?, ?, ?, ?)
-                    ON CONFLICT (store_id, job) DO UPDATE
-                        SET epoch = excluded.epoch, version = excluded.version, session = excluded.session
-                    """
-            ).execute(arguments: [
-                store.rawValue, job.rawValue, mark.version.epoch, mark.version.number, mark.session.rawValue,
-            ])
+            try savePosition(mark, at: job, of: store, in: db)
         }
+    }
+
+    /// Where the store now stands in one job.
+    public static func savePosition(
+        _ position: Watermark, at job: JobID, of store: StoreID, in db: Database
+    ) throws {
+        try db.cachedStatement(
+            sql: """
+                INSERT INTO position (store_id, job, epoch, version, session) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT (store_id, job) DO UPDATE
+                    SET epoch = excluded.epoch, version = excluded.version, session = excluded.session
+                """
+        ).execute(arguments: [
+            store.rawValue, job.rawValue, position.version.epoch, position.version.number, position.session.rawValue,
+        ])
     }
 }
 

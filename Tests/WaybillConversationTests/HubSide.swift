@@ -104,6 +104,7 @@ extension Conversation {
             batch.saves.append { $0.deliveries[delivery.session, default: [:]][store] = delivery }
         case .saveContact(let record): batch.saves.append { $0.stores[store] = record }
         case .savePositions(let positions): batch.saves.append { $0.positions[store] = positions }
+        case .savePosition(let job, let mark): batch.saves.append { $0.positions[store, default: [:]][job] = mark }
         case .send(let line, let letter): batch.sends.append(.letter(store, line: line, letter))
         case .sendGrant(let line, let session, let run, let attempt, let package):
             batch.sends.append(.grant(store, line: line, session: session, run: run, attempt: attempt, package))

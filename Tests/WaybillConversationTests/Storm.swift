@@ -217,6 +217,7 @@ final class Storm {
             case .saveDelivery(let delivery): deliveries[number] = delivery
             case .saveContact(let record): records[number] = record
             case .savePositions(let marks): positions[number] = marks
+            case .savePosition(let job, let mark): positions[number][job] = mark
             case .send(_, let letter): send(number, letter, line)
             case .sendGrant(_, let session, let run, let attempt, _):
                 grantsBySecond[now / 1000, default: 0] += 1

@@ -88,8 +88,8 @@ public struct Desk: Sendable {
         case .quarantineOrder(let order): self.order(order, &effects)
         }
         watchStages(event, wasOnline: wasOnline, now: now)
-        deliveries = deliveries.filter { $0.value.isOpen }
-        unprepared = unprepared.filter { deliveries[$0] != nil }
+        if deliveries.values.contains(where: { !$0.isOpen }) { deliveries = deliveries.filter { $0.value.isOpen } }
+        if !unprepared.isEmpty { unprepared = unprepared.filter { deliveries[$0] != nil } }
         return effects
     }
 
@@ -166,6 +166,8 @@ public enum DeskEffect: Sendable, Hashable {
     case saveDelivery(Delivery)
     case saveContact(StoreRecord)
     case savePositions([JobID: Watermark])
+    /// Of one job, the others are as they were.
+    case savePosition(JobID, Watermark)
     case saveQuarantine(QuarantineReport)
     case saveQuarantineOrder(QuarantineOrder)
     case forgetQuarantine

@@ -289,7 +289,7 @@ extension Desk {
         if let before = positions[report.job] { noteFall(of: report.job, from: before, to: watermark, &effects) }
         positions[report.job] = watermark
         effects.append(.saveContact(record))
-        effects.append(.savePositions(positions))
+        effects.append(.savePosition(report.job, watermark))
     }
 
     private func log(_ delivery: Delivery, _ report: StoreReport) -> DeskEffect {

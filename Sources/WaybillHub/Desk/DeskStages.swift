@@ -8,7 +8,9 @@ extension Desk {
         // The most frequent letter by far, and it changes no stage.
         if case .letter(let letter, _, _) = event, case .chunkRequest = letter.body, wasOnline { return }
         if !wasOnline { stages.returned(now: now) }
-        let chosen = Set(targets().map(\.session))
+        // Asked for only where something waits to begin.
+        let mayBegin = deliveries.values.contains { $0.stage == .request }
+        let chosen = mayBegin ? Set(targets().map(\.session)) : []
         let isHere = isOnline(at: now)
         stages.observe(deliveries.values.sorted { $0.session.number < $1.session.number }, now: now) { delivery in
             // A note tells of a reason to wait: a window, a job that comes before, a package that is not made.

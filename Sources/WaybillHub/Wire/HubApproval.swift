@@ -41,7 +41,7 @@ extension HubTurn {
             if isChosen(delivery) { answers[delivery.store] = delivery.cancel(reason: reason, at: now) }
             released.append(delivery.store)
             batch.unwritten.note(delivery)
-            batch.saves.save(delivery)
+            batch.saves.save(delivery, over: nil)
         }
         batch.saves.append { [released] in try HeldSession.release(released, of: session, in: $0) }
         if isOver {

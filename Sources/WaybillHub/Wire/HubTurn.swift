@@ -196,9 +196,10 @@ struct HubTurn: ~Copyable {
             // The file may have been damaged after its chunks were looked at: they are looked at again.
             if delivery.status == .downloadFailed, let package = delivery.package { forgetChunks(of: package.id) }
             batch.unwritten.note(delivery)
-            batch.saves.save(delivery)
+            batch.saves.save(delivery, over: batch.before[store]?.deliveries[delivery.session])
         case .saveContact(let record): batch.saves.saveContact(record)
         case .savePositions(let positions): batch.saves.savePositions(positions, of: store)
+        case .savePosition(let job, let position): batch.saves.savePosition(position, at: job, of: store)
         case .send(let routing, let letter): batch.sends.append(.letter(store, RoutingID(routing), letter))
         case .sendGrant(let routing, let session, let run, let attempt, let package):
             batch.sends.append(

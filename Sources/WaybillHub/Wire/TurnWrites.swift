@@ -7,9 +7,11 @@ import WaybillSessions
 /// update.
 struct TurnWrites {
     private enum Step {
-        case delivery(Delivery)
+        /// And what `hub.db` had of it before the turn, if that is known.
+        case delivery(Delivery, over: Delivery?)
         case contact(StoreRecord)
         case positions(StoreID, [JobID: Watermark])
+        case position(StoreID, JobID, Watermark)
         case other((Database) throws -> Void)
     }
 
@@ -19,6 +21,7 @@ struct TurnWrites {
         case delivery(Int64, StoreID)
         case contact(StoreID)
         case positions(StoreID)
+        case position(StoreID, JobID)
     }
 
     /// nil: overtaken.
@@ -28,14 +31,19 @@ struct TurnWrites {
 
     var isEmpty: Bool { steps.isEmpty && samples.isEmpty }
 
-    mutating func save(_ delivery: Delivery) {
-        put(.delivery(delivery), at: .delivery(delivery.session.number, delivery.store))
+    /// - Parameter stored: the delivery as `hub.db` had it before the turn, if that is known.
+    mutating func save(_ delivery: Delivery, over stored: Delivery?) {
+        put(.delivery(delivery, over: stored), at: .delivery(delivery.session.number, delivery.store))
     }
 
     mutating func saveContact(_ record: StoreRecord) { put(.contact(record), at: .contact(record.id)) }
 
     mutating func savePositions(_ positions: [JobID: Watermark], of store: StoreID) {
         put(.positions(store, positions), at: .positions(store))
+    }
+
+    mutating func savePosition(_ position: Watermark, at job: JobID, of store: StoreID) {
+        put(.position(store, job, position), at: .position(store, job))
     }
 
     mutating func learn(_ more: [StageSample], of store: StoreID) {
@@ -54,9 +62,11 @@ struct TurnWrites {
         let deliveries = try DeliveryWriter(in: db)
         for step in steps {
             switch step {
-            case .delivery(let delivery): try deliveries.save(delivery)
+            case .delivery(let delivery, let stored): try deliveries.save(delivery, over: stored)
             case .contact(let record): try record.saveContact(in: db)
             case .positions(let store, let positions): try StoreRecord.savePositions(positions, of: store, in: db)
+            case .position(let store, let job, let position):
+                try StoreRecord.savePosition(position, at: job, of: store, in: db)
             case .other(let other): try other(db)
             case nil: break
             }

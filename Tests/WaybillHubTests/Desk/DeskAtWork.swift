@@ -151,7 +151,13 @@ extension [DeskEffect] {
     }
     var saved: [Delivery] { compactMap { if case .saveDelivery(let delivery) = $0 { delivery } else { nil } } }
     var savedPositions: [[JobID: Watermark]] {
-        compactMap { if case .savePositions(let positions) = $0 { positions } else { nil } }
+        compactMap {
+            switch $0 {
+            case .savePositions(let positions): positions
+            case .savePosition(let job, let position): [job: position]
+            default: nil
+            }
+        }
     }
     var granted: [PackageID] {
         compactMap { if case .sendGrant(_, _, _, _, let package) = $0 { package } else { nil } }
