@@ -1,8 +1,5 @@
 import ArgumentParser
 import Foundation
-import GRDB
-import GRDBSQLite
-import WaybillDatabase
 import WaybillHub
 import WaybillModel
 import WaybillSessions
@@ -25,7 +22,7 @@ struct FoldCommand: AsyncParsableCommand {
             let size = ChainSize(stores: count, audiences: 1, groups: 1, rowsPerGroup: 200)
             let chain = try SteppedChain(try BenchChain.make(at: folder + "/hub", size))
             let talk = try StatusTalk(chain)
-            var (folded, single, raw, reports) = (Sample(), Sample(), Sample(), 0)
+            var (folded, single, raw, writes, reports) = (Sample(), Sample(), Sample(), Sample(), 0)
             for run in 0..<options.runCount(usual: 7) {
                 let frames = try talk.nextSession(rows: 100)
                 // The peer folds the last of the same frames, one turn and so one transaction each.
@@ -38,8 +35,11 @@ struct FoldCommand: AsyncParsableCommand {
                 try talk.checkAllApplied()
                 let inserts = try RawInserts(template: chain.hub.operations, path: folder + "/raw-\(run).db")
                 raw.add(try inserts.perSecond(rows: frames.count, batch: batch))
+                let bare = try RawFold(template: chain.hub.operations, path: folder + "/bare-\(run).db")
+                writes.add(try bare.perSecond(stores: count, batch: batch))
             }
             try print(folded, single, raw, reports)
+            try print(writes)
         }
     }
 
@@ -58,6 +58,14 @@ struct FoldCommand: AsyncParsableCommand {
             unit: "messages/s", ratio: (single.median / rate).rounded4, goal: "-", against: "the batched fold",
             met: nil,
             note: "the same code with one message a turn"
+        ).print()
+    }
+
+    private func print(_ writes: Sample) throws {
+        try BenchLine(
+            row: 10, what: "what such a fold writes, and nothing else", measured: writes.median.rounded4,
+            unit: "messages/s", goal: "-", against: "SQLite's own interface", met: nil,
+            note: "no decoding, deciding, answering; runs \(writes.spread(0))/s; for orientation"
         ).print()
     }
 }
@@ -136,70 +144,6 @@ final class StatusTalk {
         let counts = try chain.hub.operations.read { try SessionList.rollUp(session, in: $0) }
         guard counts == [.applied: chain.chain.stores.count] else {
             throw BenchFault("session \(session) should be applied everywhere, and shows \(counts)")
-        }
-    }
-}
-
-/// The limit: rows of the shape of a delivery, put into a table with the same indexes by SQLite's own interface, so
-/// many in each synced transaction. No decoding, no decision, no answer.
-struct RawInserts {
-    private let path: String
-    private let schema: [String]
-
-    init(template: Operations, path: String) throws {
-        self.path = path
-        schema = try template.read { db in
-            try String.fetchAll(
-                db,
-                sql: """
-                    SELECT sql FROM sqlite_schema
-                    WHERE tbl_name = 'delivery' AND type IN ('table', 'index') AND sql IS NOT NULL ORDER BY type DESC
-                    """)
-        }
-    }
-
-    func perSecond(rows: Int, batch: Int) throws -> Double {
-        let queue = try OpenDatabase.queue(at: path, label: "raw")
-        defer { try? queue.close() }
-        return try queue.writeWithoutTransaction { db in
-            for statement in schema { try db.execute(sql: statement) }
-            guard let connection = db.sqliteConnection else { throw BenchFault("SQLite has no connection") }
-            return Double(rows) / (try seconds { try insert(rows, batch, connection) })
-        }
-    }
-
-    private func insert(_ rows: Int, _ batch: Int, _ connection: OpaquePointer) throws {
-        func run(_ sql: String) throws {
-            guard sqlite3_exec(connection, sql, nil, nil, nil) == SQLITE_OK else {
-                throw BenchFault("SQLite refused '\(sql)': \(String(cString: sqlite3_errmsg(connection)))")
-            }
-        }
-        var statement: OpaquePointer?
-        let sql = """
-            INSERT INTO delivery (
-                session, store_id, session_id, job, epoch, version, package, status, is_open, is_no_data, run, is_granted,
-                told_outcome, told_attempt, attempts, requested_at, downloaded_at, applied_at, rows_changed,
-                longest_lock_ms)
-            VALUES (?1, ?2, '1-aabbccddeeff', 'bench-prices', 1, 7, ?3, 'Applied', 0, 0, 1, 1, 'applied', 1, 1, ?4, ?4,
-                ?4, 100, 12)
-            """
-        guard sqlite3_prepare_v2(connection, sql, -1, &statement, nil) == SQLITE_OK else {
-            throw BenchFault("the insert was refused: \(String(cString: sqlite3_errmsg(connection)))")
-        }
-        defer { sqlite3_finalize(statement) }
-        let package = String(repeating: "ab", count: 32)
-        let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
-        for start in stride(from: 0, to: rows, by: batch) {
-            try run("BEGIN IMMEDIATE")
-            for row in start..<min(start + batch, rows) {
-                sqlite3_bind_int64(statement, 1, 1)
-                sqlite3_bind_text(statement, 2, "S\(row)", -1, transient)
-                sqlite3_bind_text(statement, 3, package, -1, transient)
-                sqlite3_bind_int64(statement, 4, 1_790_000_000_000)
-                guard sqlite3_step(statement) == SQLITE_DONE else { throw BenchFault("an insert failed") }
-                sqlite3_reset(statement)
-            }
-            try run("COMMIT")
         }
     }
 }
