@@ -200,7 +200,7 @@ import WaybillWire
         try shop.execute("CREATE INDEX till_by_name ON unit (name); CREATE VIEW till_names AS SELECT name FROM unit")
         let parcel = Parcel.full(2, EvolutionTests.renamed)
         var images: [String] = []
-        shop.onPause = { [shop] in
+        shop.onPause = { [unowned shop] in
             let image = shop.folder + "/image\(images.count)"
             for suffix in ["", "-wal"] {
                 try? FileManager.default.copyItem(atPath: shop.path + suffix, toPath: image + suffix)

@@ -53,7 +53,7 @@ import WaybillModel
         try shop.execute("CREATE TABLE till_journal (id INTEGER PRIMARY KEY); PRAGMA busy_timeout = 0")
         var refused = 0
         var pauses = 0
-        shop.onPause = { [shop] in
+        shop.onPause = { [unowned shop] in
             pauses += 1
             do { try shop.execute("INSERT INTO till_journal DEFAULT VALUES") } catch { refused += 1 }
         }
@@ -71,7 +71,7 @@ import WaybillModel
         try shop.apply(.full(1, .prices(6_000, cents: "1"), .unit([["kg", "1"]])))
         let parcel = Parcel.full(2, .prices(6_000, cents: "2"), .unit([["kg", "2"]]))
         var images: [String] = []
-        shop.onPause = { [shop] in
+        shop.onPause = { [unowned shop] in
             let image = shop.folder + "/image\(images.count)"
             for suffix in ["", "-wal"] {
                 try? FileManager.default.copyItem(atPath: shop.path + suffix, toPath: image + suffix)

@@ -54,6 +54,7 @@ import WaybillModel
         try shop.apply(.full(1, .prices(3_000)))
         // A shadow is being filled when the cancel comes.
         var answers: [StoreOutcome] = []
+        defer { shop.onPause = {} }
         shop.onPause = { [self] in
             if answers.isEmpty { answers.append((try? cancel(2, at: 5))?.outcome ?? .requested) }
         }
@@ -160,6 +161,7 @@ import WaybillModel
         try shop.apply(.full(1, .prices(3_000)))
         var changed = Parcel.full(2, .prices(30_000))
         changed.tables[0].shape.columns[2].isNullable = false
+        defer { shop.onPause = {} }
         shop.onPause = { [self] in _ = try? shop.ledger.startIncarnation(random: 99) }
         guard case .anotherLife = shop.fault({ try shop.apply(changed) }) else {
             Issue.record("not refused as another life's")

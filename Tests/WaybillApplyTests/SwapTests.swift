@@ -182,7 +182,7 @@ import WaybillPackage
         let shop = try Shop()
         try shop.apply(.full(1, .prices(20_000, cents: "1"), .unit([["kg", "1"]])))
         var seen: Set<String> = []
-        shop.onPause = { [shop] in
+        shop.onPause = { [unowned shop] in
             let rows = try? shop.rows("SELECT (SELECT max(cents) FROM price), (SELECT name FROM unit)")
             seen.insert(rows?.first ?? "unreadable")
         }
@@ -311,7 +311,7 @@ import WaybillPackage
         // A till takes the lock as soon as the new rows are there, and keeps it while the old ones should be freed.
         try shop.applier.queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA busy_timeout = 20") }
         var isLocked = false
-        shop.onPause = { [shop] in
+        shop.onPause = { [unowned shop] in
             guard !isLocked, (try? shop.watermark) == Parcel.watermark(2) else { return }
             isLocked = (try? shop.execute("BEGIN IMMEDIATE")) != nil
         }

@@ -4,13 +4,15 @@ import Testing
 
 @testable import WaybillDatabase
 
-@Suite(.serialized) struct SecretFileTests {
+@Suite(.serialized) final class SecretFileTests {
     private let folder: String
 
     init() throws {
         folder = NSTemporaryDirectory() + "secret-\(UInt32.random(in: .min ... .max))"
         try DurableFile.createFolder(folder, mode: 0o700)
     }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     private func mode(_ path: String) -> mode_t {
         var status = stat()
