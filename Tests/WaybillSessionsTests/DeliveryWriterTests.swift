@@ -9,15 +9,7 @@ import WaybillSessions
 
     init() throws {
         hub = try HubDatabase()
-        try hub.write { db in
-            for byte in UInt8(1)...3 {
-                try PackageRecord.save(try package(byte), session: session(7), manifest: [1], signature: [2], in: db)
-            }
-        }
-    }
-
-    private func package(_ byte: UInt8) throws -> PackageRef {
-        PackageRef(id: try packageID(byte), kind: .full, bases: [], rows: Int64(byte) * 10, bytes: Int64(byte) * 1000)
+        try hub.addFullPackages()
     }
 
     /// Writes the delivery; the statements that this took.
@@ -39,7 +31,7 @@ import WaybillSessions
 
     private func fresh() throws -> Delivery {
         var fresh = try delivery()
-        fresh.package = try package(1)
+        fresh.package = try fullPackage(1)
         return fresh
     }
 
@@ -58,11 +50,11 @@ import WaybillSessions
         case 12: delivery.fold(try report(.downloadFailed, attempt: attempt, run: delivery.run, isTransient: true))
         case 13: delivery.isNoData.toggle()
         case 14: delivery.note = "waits for \(attempt)"
-        case 15: delivery.package = attempt == 3 ? nil : try package(UInt8(attempt))
+        case 15: delivery.package = attempt == 3 ? nil : try fullPackage(UInt8(attempt))
         case 16: delivery.supersededBy = delivery.supersededBy == nil ? session(9) : nil
         case 17: _ = delivery.cancel(reason: "", at: at(1))
         case 18: delivery.retry()
-        default: delivery.rerun(package: try package(2))
+        default: delivery.rerun(package: try fullPackage(2))
         }
     }
 

@@ -39,16 +39,6 @@ import WaybillSessions
         try hub.read { db in try SessionTally.find([session], in: db)[session] ?? SessionTally() }
     }
 
-    private func addPackages() throws {
-        try hub.write { db in
-            for byte in UInt8(1)...3 {
-                let package = PackageRef(
-                    id: try packageID(byte), kind: .full, bases: [], rows: Int64(byte) * 10, bytes: Int64(byte) * 1000)
-                try PackageRecord.save(package, session: session(7), manifest: [1], signature: [2], in: db)
-            }
-        }
-    }
-
     /// Any delivery in any state, several times over.
     private func change(_ delivery: inout Delivery, _ step: UInt64) throws {
         switch step % 9 {
@@ -60,19 +50,15 @@ import WaybillSessions
             applied.exceptions = Int(step % 7)
             delivery.fold(applied)
         case 4: delivery.isNoData.toggle()
-        case 5: delivery.package = step % 2 == 0 ? nil : try package(UInt8(step % 3) + 1)
+        case 5: delivery.package = step % 2 == 0 ? nil : try fullPackage(UInt8(step % 3) + 1)
         case 6: delivery.supersededBy = delivery.supersededBy == nil ? session(9) : nil
         case 7: _ = delivery.cancel(reason: "", at: at(1))
-        default: delivery.rerun(package: try package(2))
+        default: delivery.rerun(package: try fullPackage(2))
         }
     }
 
-    private func package(_ byte: UInt8) throws -> PackageRef {
-        PackageRef(id: try packageID(byte), kind: .full, bases: [], rows: Int64(byte) * 10, bytes: Int64(byte) * 1000)
-    }
-
     @Test func aTallyIsWhatCountingSaysWhateverHappensToDeliveries() throws {
-        try addPackages()
+        try hub.addFullPackages()
         var random: UInt64 = 7
         var deliveries = try (0..<6).map { try delivery(store: "S\($0)") }
         for _ in 0..<400 {
@@ -88,7 +74,7 @@ import WaybillSessions
     }
 
     @Test func aHubOfBeforeCountsItsDeliveriesOnce() throws {
-        try addPackages()
+        try hub.addFullPackages()
         for store in ["S1", "S2", "S3"] {
             var delivery = try delivery(store: store)
             if store == "S2" { delivery.fold(try report(.applied)) }

@@ -20,6 +20,11 @@ func session(_ number: Int64) -> SessionID { SessionID(number: number, random: U
 
 func packageID(_ byte: UInt8) throws -> PackageID { try PackageID([UInt8](repeating: byte, count: 32)).orThrow() }
 
+/// A full package that differs from those of other bytes in its rows and its size too.
+func fullPackage(_ byte: UInt8) throws -> PackageRef {
+    PackageRef(id: try packageID(byte), kind: .full, bases: [], rows: Int64(byte) * 10, bytes: Int64(byte) * 1000)
+}
+
 /// A delivery of session 7 to store S1, version 1.10, with a delta over session 3.
 func delivery(session number: Int64 = 7, store: String = "S1", isGranted: Bool = false) throws -> Delivery {
     let base = Watermark(version: Version(epoch: 1, number: 5), session: session(3))
@@ -59,6 +64,16 @@ final class HubDatabase {
 
     func write<T>(_ body: (Database) throws -> T) throws -> T { try operations.write(body) }
     func read<T>(_ body: (Database) throws -> T) throws -> T { try operations.read(body) }
+
+    /// Full packages 1 to 3, of session 7.
+    func addFullPackages() throws {
+        try write { db in
+            for byte in UInt8(1)...3 {
+                try PackageRecord.save(
+                    try fullPackage(byte), session: session(7), manifest: [1], signature: [2], in: db)
+            }
+        }
+    }
 
     /// A session of the job `prices` unless said, with the status.
     @discardableResult
