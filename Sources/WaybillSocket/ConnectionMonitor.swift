@@ -52,17 +52,13 @@ public struct ConnectionMonitor: ~Copyable {
         settings.receiveQueueMax = 0
         let reader = try ZMQSocket(.pair, settings, context: context)
         try reader.connect(endpoint)
-        guard zmq_socket_monitor(socket.handle.open, endpoint, Self.events) == 0 else {
-            throw SocketError.last("watch a connection")
-        }
+        try socket.handle.monitor(Self.events, at: endpoint)
         self.socket = reader
         watched = socket.handle
     }
 
-    deinit {
-        // Before our end closes: the I/O thread must not write to a monitor that nobody reads.
-        if let pointer = watched.pointer { zmq_socket_monitor(pointer, nil, 0) }
-    }
+    /// Before our end closes, unless the socket has closed already and done it then.
+    deinit { watched.endMonitoring() }
 
     public func item() -> PollItem { socket.item() }
 

@@ -92,6 +92,29 @@ import Testing
         }
     }
 
+    /// libzmq's one thread for all connections waits for ever where it has news for a monitor that nobody reads: every
+    /// other socket of the process is deaf from then on.
+    @Test func socketsThatEndWhileTheyHaveNewsLeaveTheOthersAlone() throws {
+        let keys = try CurveKeyPair.generate()
+        let loopback = try Loopback(.allowList([keys.publicKey: "store-17"]))
+        let others = try CurveKeyPair.generate()
+        let hub = try loopback.server(.router)
+        for _ in 0..<200 {
+            var socket: ZMQSocket? = try loopback.client(.dealer, others)
+            var monitor: ConnectionMonitor? = try ConnectionMonitor(of: socket!, context: loopback.context)
+            // Turned away, with several events, of which the first is waited for.
+            try socket!.connect(hub.lastEndpoint)
+            _ = try Poller.wait(for: [monitor!.item()], milliseconds: 1000)
+            socket = nil
+            monitor = nil
+            #expect(socket == nil && monitor == nil)
+        }
+        let agent = try loopback.client(.dealer, keys)
+        try agent.connect(hub.lastEndpoint)
+        let isIn = try Poller.wait(for: [agent.item(output: true)], milliseconds: 10_000).canSend(agent)
+        #expect(isIn)
+    }
+
     @Test func joiningTwiceIsHarmless() throws {
         let ran = Shared(false)
         let thread = try LoopThread("short") { ran.update { $0 = true } }

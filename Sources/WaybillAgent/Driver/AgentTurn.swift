@@ -93,6 +93,7 @@ final class AgentTurn {
     }
 
     private func noteConnection(_ event: ConnectionEvent) {
+        parts.logger.debug("\(event)")
         switch event {
         case .handshakeSucceeded:
             parts.logger.info("connected to the hub at \(parts.enrolment.agents_endpoint)")
