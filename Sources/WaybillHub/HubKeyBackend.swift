@@ -67,15 +67,20 @@ extension HubBackend {
         }
         let (keyring, operations, wire, now) = (keyring, operations, wire, clock.now())
         let voided = try await onOwnThread {
-            try keyring.switchOver()
-            let voided = try operations.write { try HubKeyDates.take(keyring, at: now, in: $0) }
-            do { try wire.reopen() } catch {
-                // The keys are replaced, whatever happens: started again, the hub serves with them.
-                wire.parts.logger.critical("the endpoints could not be opened again with the new keys: \(error)")
+            do {
+                // While nobody is connected: whoever reached the hub by its old keys would refuse what bears the new
+                // signature, and tell it as a failed download.
+                let voided = try wire.reopen {
+                    try keyring.switchOver()
+                    return try operations.write { try HubKeyDates.take(keyring, at: now, in: $0) }
+                }
+                wire.parts.logger.notice("the hub has its next keys; \(missing.count) stores did not know them")
+                return voided
+            } catch let fault as NotReopened {
+                // Started again, the hub serves with the keys there are then.
+                wire.parts.logger.critical("the endpoints could not be opened again: \(fault.cause)")
                 exit(EXIT_FAILURE)
             }
-            wire.parts.logger.notice("the hub has its next keys; \(missing.count) stores did not know them")
-            return voided
         }
         AuditTicket.current?.note(
             "\(missing.count) stores did not know the keys; unused codes that are void now: \(voided.count)")

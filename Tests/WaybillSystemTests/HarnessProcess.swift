@@ -134,7 +134,7 @@ final class World {
 
     private func explain() {
         for process in processes where process.name.contains(" run ") {
-            let lines = process.err.split(separator: "\n").suffix(15)
+            let lines = process.err.split(separator: "\n").suffix(40)
             print("--- \(process.name)\(process.isRunning ? "" : " (ended)")\n\(lines.joined(separator: "\n"))")
         }
     }

@@ -94,11 +94,15 @@ public final class HubLoop: Sendable {
     /// Orders that could not be written are obeyed by the thread that comes next, if one does.
     private func putBack(_ orders: [HubOrder]) { inbox.withLock { $0 = orders + $0 } }
 
-    /// Closes the endpoints and opens them again, with the keys there are now. Desks are loaded anew, as after a start.
-    func reopen() throws {
+    /// Closes the endpoints, has something changed that nobody may be served by halves of, and opens them again. Desks
+    /// are loaded anew, as after a start.
+    /// - Throws: ``NotReopened`` when the endpoints stay closed; else what `change` threw, and they are open.
+    func reopen<Value>(after change: () throws -> Value) throws -> Value {
         stop()
         isStopping.store(false, ordering: .releasing)
-        try openAgain()
+        let outcome = Result { try change() }
+        do { try openAgain() } catch { throw NotReopened(cause: error) }
+        return try outcome.get()
     }
 
     func stop() {

@@ -1,6 +1,11 @@
 import Foundation
 import WaybillSocket
 
+/// The endpoints were closed and could not be opened again.
+struct NotReopened: Error {
+    var cause: any Error
+}
+
 extension HubLoop {
     /// Binds again what was just closed: the system may need a moment to free the ports.
     func openAgain() throws {
