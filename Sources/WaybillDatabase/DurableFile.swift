@@ -58,11 +58,20 @@ public enum DurableFile {
 
     /// Writes all of `bytes` at the descriptor's position.
     public static func writeAll(_ bytes: [UInt8], to descriptor: Int32, path: String) throws(FileFault) {
+        let outcome = bytes.withUnsafeBytes { bytes in
+            Result { () throws(FileFault) in try writeAll(bytes, to: descriptor, path: path) }
+        }
+        try outcome.get()
+    }
+
+    /// The same for bytes that are somebody else's.
+    public static func writeAll(
+        _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String
+    ) throws(FileFault) {
         var offset = 0
         while offset < bytes.count {
-            let written = bytes.withUnsafeBytes {
-                Foundation.write(descriptor, $0.baseAddress! + offset, bytes.count - offset)
-            }
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+            let written = Foundation.write(descriptor, rest.baseAddress, rest.count)
             if written < 0 {
                 if errno == EINTR { continue }
                 throw FileFault("write", path)

@@ -64,20 +64,20 @@ public enum PackageFile {
                 var source = ZSTD_inBuffer(src: pieceBytes.baseAddress, size: pieceBytes.count, pos: 0)
                 var isSpaceFull = false
                 repeat {
-                    let count = try space.withUnsafeMutableBytes { spaceBytes in
+                    try space.withUnsafeMutableBytes { spaceBytes in
                         var target = ZSTD_outBuffer(dst: spaceBytes.baseAddress, size: spaceBytes.count, pos: 0)
                         let left = ZSTD_decompressStream(stream, &target, &source)
                         guard ZSTD_isError(left) == 0 else {
                             throw PackageFault.refused("zstd: \(String(cString: ZSTD_getErrorName(left)))")
                         }
                         isFrameOpen = left != 0
-                        return target.pos
+                        isSpaceFull = target.pos == spaceBytes.count
+                        total += Int64(target.pos)
+                        guard total <= bytesMax else { throw PackageFault.refused("it unpacks to more than declared") }
+                        let unpacked = UnsafeRawBufferPointer(rebasing: spaceBytes[..<target.pos])
+                        hasher.update(bufferPointer: unpacked)
+                        try output.write(unpacked)
                     }
-                    isSpaceFull = count == space.count
-                    total += Int64(count)
-                    guard total <= bytesMax else { throw PackageFault.refused("it unpacks to more than declared") }
-                    hasher.update(data: space[0..<count])
-                    try output.write(space, count: count)
                     // A frame that ends just where the space is full is done: asked again without input, zstd would
                     // begin to wait for another one.
                 } while source.pos < source.size || (isSpaceFull && isFrameOpen)

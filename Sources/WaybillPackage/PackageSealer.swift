@@ -112,15 +112,14 @@ public enum PackageSealer {
                 var source = ZSTD_inBuffer(src: pieceBytes.baseAddress, size: pieceBytes.count, pos: 0)
                 var left = 0
                 repeat {
-                    let count = try space.withUnsafeMutableBytes { spaceBytes in
+                    try space.withUnsafeMutableBytes { spaceBytes in
                         var target = ZSTD_outBuffer(dst: spaceBytes.baseAddress, size: spaceBytes.count, pos: 0)
                         left = ZSTD_compressStream2(stream, &target, &source, directive)
                         guard ZSTD_isError(left) == 0 else {
                             throw PackageFault.failed("zstd: \(String(cString: ZSTD_getErrorName(left)))")
                         }
-                        return target.pos
+                        try output.write(UnsafeRawBufferPointer(rebasing: spaceBytes[..<target.pos]))
                     }
-                    try output.write(space, count: count)
                 } while isLast ? left != 0 : source.pos < source.size
             }
         }

@@ -47,8 +47,8 @@ final class OutputFile {
 
     deinit { close(descriptor) }
 
-    func write(_ bytes: [UInt8], count: Int) throws(FileFault) {
-        try DurableFile.writeAll(count == bytes.count ? bytes : Array(bytes.prefix(count)), to: descriptor, path: path)
+    func write(_ bytes: UnsafeRawBufferPointer) throws(FileFault) {
+        try DurableFile.writeAll(bytes, to: descriptor, path: path)
     }
 
     func sync() throws(FileFault) {
