@@ -31,6 +31,13 @@ public struct Derivation: Sendable, Equatable {
     }
 }
 
+/// Bounds of `rows.db`.
+enum RowsLimits {
+    /// Pages of 4 KiB in SQLite's log from which a commit brings them into the file itself, although a session waits: 512
+    /// MiB of disk. A table of a million rows that is new makes 70.
+    static let logPagesMax = 131_072
+}
+
 /// A job whose queries HQ's tables do not satisfy, in words for the person who wrote either.
 public struct DerivationFault: Error, CustomStringConvertible {
     public let job: JobID
@@ -88,6 +95,7 @@ public final class Rows {
     private static func install(in db: Database, _ hqPath: String, aboveEpoch: Int64) throws {
         // A second copy of the rows for every purge would be the price of overwriting freed pages.
         try db.execute(sql: "PRAGMA secure_delete = OFF")
+        try db.execute(sql: "PRAGMA wal_autocheckpoint = \(RowsLimits.logPagesMax)")
         try db.execute(sql: "ATTACH DATABASE ? AS hq", arguments: [Rows.readOnlyURI(hqPath)])
         try RowsSchema.install(in: db)
         try db.execute(
@@ -206,6 +214,13 @@ public final class Rows {
                 }
             }
         }
+    }
+
+    /// Brings what was written last from SQLite's log into the file. To be called when nobody waits: a commit does it
+    /// only when the log has become long (``RowsLimits/logPagesMax``).
+    public func checkpoint() throws {
+        // Whoever reads meanwhile keeps the rest for the next time.
+        try tellingOfMachine(queue.path) { try queue.writeWithoutTransaction { _ = try $0.checkpoint(.passive) } }
     }
 
     /// The derivation at hand when neither HQ's inputs nor the job's definition have changed since.

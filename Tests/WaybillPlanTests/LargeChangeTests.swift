@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import Testing
 import WaybillDatabase
@@ -105,6 +106,24 @@ import WaybillModel
         try chain.sql("UPDATE item SET value = 0 WHERE value <= 3")
         _ = try chain.rows.derive(job)
         #expect(try indexes()["slice_thing"] != nil, "who was not prepared does it in time")
+    }
+
+    /// Bringing the rows into the file would double what the session waits for.
+    @Test func whatWasDerivedStaysInTheLogUntilThereIsTime() throws {
+        _ = try chain.rows.derive(job)
+        try chain.rows.checkpoint()
+        try chain.sql("UPDATE item SET value = value + 1")
+        let before = try pagesOfFile()
+        _ = try chain.rows.derive(job)
+        #expect(try pagesOfFile() == before)
+        try chain.rows.checkpoint()
+        #expect(try pagesOfFile() > before)
+    }
+
+    /// What SQLite's file has without its log.
+    private func pagesOfFile() throws -> Int {
+        let path = chain.rows.queue.path
+        return try #require(FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) / 4096
     }
 
     @Test func aDeltaIsFoundByThatIndex() throws {

@@ -11,6 +11,13 @@ import WaybillSessions
 import WaybillSocket
 import WaybillWire
 
+/// Bounds of the publisher's thread.
+enum PublisherLimits {
+    /// Without a task for so long, what was put off is done: by then stores with a good line have fetched what was built
+    /// last, and do not share disk and processor with it.
+    static let restSeconds = 5.0
+}
+
 /// Capture to package: the thread that derives, plans and builds, one session after the other.
 ///
 /// It reads `hub.db` and owns `rows.db`. What it makes it hands to the wire thread, which writes deliveries down.
@@ -46,7 +53,9 @@ final class Publisher: Sendable {
         let queue = queue
         thread.loop = try LoopThread("hub-publisher") {
             guard let builder = slot.take() else { return }
-            while let task = queue.next() { builder.run(task) }
+            while let task = queue.next(restAfter: builder.hasPutOff ? PublisherLimits.restSeconds : nil) {
+                builder.run(task)
+            }
         }
     }
 

@@ -15,6 +15,8 @@ enum PublisherTask: Sendable {
     case plan(PlanRequest, reply: @Sendable (PlanReply) -> Void)
     /// Look something up that somebody waits for; nil when the hub stops before.
     case look(@Sendable (Rows?) -> Void)
+    /// Nothing has been asked for a while: time for what others should not wait for.
+    case rest
 
     var isLook: Bool { if case .look = self { true } else { false } }
 
@@ -24,7 +26,7 @@ enum PublisherTask: Sendable {
         case .look(let body): body(nil)
         case .plan(let request, let reply):
             reply(PlanReply(jobs: request.jobs.map { JobPlan(job: $0, error: "the hub is stopping") }))
-        case .build, .prepare, .use: break
+        case .build, .prepare, .use, .rest: break
         }
     }
 }
@@ -55,12 +57,20 @@ final class PublisherQueue: Sendable {
     }
 
     /// The next task, waiting for one; nil once the hub stops.
-    func next() -> PublisherTask? {
+    /// - Parameter restAfter: seconds without a task after which it is ``PublisherTask/rest``; nil for never.
+    func next(restAfter: Double? = nil) -> PublisherTask? {
         state.condition.lock()
         defer { state.condition.unlock() }
         state.isWaiting = true
         defer { state.isWaiting = false }
-        while state.tasks.isEmpty, !state.isStopping { state.condition.wait() }
+        let restsAt = restAfter.map { Date(timeIntervalSinceNow: $0) }
+        while state.tasks.isEmpty, !state.isStopping {
+            guard let restsAt else {
+                state.condition.wait()
+                continue
+            }
+            if !state.condition.wait(until: restsAt), state.tasks.isEmpty, !state.isStopping { return .rest }
+        }
         return state.isStopping ? nil : state.tasks.removeFirst()
     }
 

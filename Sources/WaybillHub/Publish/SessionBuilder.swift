@@ -24,6 +24,10 @@ final class SessionBuilder {
     let random: @Sendable () -> UInt64
     /// By job; what this process has found out.
     var settled: [JobID: Settled] = [:]
+    /// Built since the last rest.
+    private var built: [Job] = []
+    /// Something has written into `rows.db` since the last rest.
+    private(set) var hasPutOff = false
 
     init(
         rows: Rows, home: HubHome, operations: Operations, keyring: HubKeyring, jobs: JobCatalogue, clock: HubClock,
@@ -44,13 +48,32 @@ final class SessionBuilder {
 
     func run(_ task: PublisherTask) {
         switch task {
+        case .rest: return rest()
+        case .look, .plan: break
+        case .build, .prepare, .use: hasPutOff = true
+        }
+        switch task {
         case .build(let session): build(session)
         case .prepare(let session, let store, let base, let isRepair):
             prepare(session, for: store, base: base, isRepair: isRepair)
         case .use(let work): work(rows)
         case .plan(let request, let reply): reply(plan(request))
         case .look(let body): body(rows)
+        case .rest: break
         }
+    }
+
+    /// What the next sessions gain by, and nobody has to wait for.
+    private func rest() {
+        hasPutOff = false
+        do {
+            for job in built { try rows.prepareNext(job) }
+            try rows.checkpoint()
+        } catch {
+            // Those sessions do it then, and fail with it.
+            logger.warning("the next sessions could not be prepared: \(error)")
+        }
+        built = []
     }
 
     // MARK: a session
@@ -85,14 +108,7 @@ final class SessionBuilder {
         let excesses = try excesses(of: draft, filled: filled)
         let coveredAfterAll = try takeBack(draft, session: session, &work)
         finish(&session, work, draft.covering(coveredAfterAll), excesses)
-        prepareNext(job)
-    }
-
-    /// The session is offered: what goes wrong here is tried again by the next, which then fails with it.
-    private func prepareNext(_ job: Job) {
-        do { try rows.prepareNext(job) } catch {
-            logger.warning("job \(job.id): the next session could not be prepared: \(error)")
-        }
+        built = built.filter { $0.id != job.id } + [job]
     }
 
     /// One package for each plan; more only when its stores stand at more watermarks than one manifest may name.

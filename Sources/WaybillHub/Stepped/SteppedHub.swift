@@ -117,7 +117,7 @@ package final class SteppedHub {
 
     /// One task of the publisher; false when there is none.
     package func work() -> Bool {
-        guard let task = queue.takeNow() else { return false }
+        guard let task = queue.takeNow() ?? (builder.hasPutOff ? .rest : nil) else { return false }
         let before = inbox.count
         builder.run(task)
         for order in inbox.all.dropFirst(before) {
@@ -126,7 +126,7 @@ package final class SteppedHub {
         return true
     }
 
-    package var isPublisherIdle: Bool { queue.isEmpty }
+    package var isPublisherIdle: Bool { queue.isEmpty && !builder.hasPutOff }
 
     // MARK: what administrators ask for
 

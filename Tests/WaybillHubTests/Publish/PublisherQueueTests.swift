@@ -11,6 +11,7 @@ import WaybillModel
         switch task {
         case .build(let session): "build \(session.number)"
         case .look: "look"
+        case .rest: "rest"
         default: "nothing"
         }
     }
@@ -22,6 +23,14 @@ import WaybillModel
         queue.add(build(2))
         queue.add(.look { _ in })
         #expect((0..<4).map { _ in name(queue.next()) } == ["look", "look", "build 1", "build 2"])
+    }
+
+    @Test func theHubRestsOnlyWhenNothingHasBeenAskedForAWhile() {
+        let queue = PublisherQueue()
+        queue.add(build(1))
+        #expect((0..<2).map { _ in name(queue.next(restAfter: 0)) } == ["build 1", "rest"])
+        queue.stop()
+        #expect(name(queue.next(restAfter: 0)) == "nothing")
     }
 
     @Test func whoeverLooksWhenTheHubStopsIsTold() {
