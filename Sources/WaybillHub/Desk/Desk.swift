@@ -41,6 +41,8 @@ public struct Desk: Sendable {
     /// Lives that were turned away lately, and when last.
     var regressions: [(life: Incarnation, at: Timestamp)] = []
     var contactSavedAt: Timestamp?
+    /// Up to which of the store's steps its newest hello tells where it stands; -1 before one was heard.
+    var helloSequence: Int64 = -1
 
     /// Where a store stood; nil for nowhere.
     struct Start: Hashable, Sendable {

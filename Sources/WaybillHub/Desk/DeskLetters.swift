@@ -59,6 +59,7 @@ extension Desk {
             }
             record.incarnation = incarnation
             record.sequence = 0
+            helloSequence = -1
             saveContact(now, &effects)
             return true
         }
@@ -91,6 +92,7 @@ extension Desk {
         }
         // An older hello of the same incarnation that was overtaken says nothing new.
         if hello.sequence >= record.sequence {
+            helloSequence = hello.sequence
             let isNews = hello.sequence > record.sequence || positions != hello.watermarks
             if hello.sequence > record.sequence {
                 record.sequence = hello.sequence
@@ -282,13 +284,22 @@ extension Desk {
     /// shows that a session is of another history.
     private mutating func noteWatermark(of report: StoreReport, _ effects: inout [DeskEffect]) {
         guard let watermark = report.watermark, report.incarnation == record.incarnation,
-            report.sequence > record.sequence, deliveries[watermark.session] != nil
+            deliveries[watermark.session] != nil
         else { return }
-        record.sequence = report.sequence
-        // A restored store may tell of its next step before it has said hello.
-        if let before = positions[report.job] { noteFall(of: report.job, from: before, to: watermark, &effects) }
+        let before = positions[report.job]
+        if report.sequence > record.sequence {
+            record.sequence = report.sequence
+            // A restored store may tell of its next step before it has said hello.
+            if let before { noteFall(of: report.job, from: before, to: watermark, &effects) }
+            effects.append(.saveContact(record))
+        } else {
+            // Overtaken, by a hello that tells of it as well or by a report on another job that does not. Within one life a
+            // store only goes forward in a job, or forgets it, which its next hello says.
+            guard report.sequence > helloSequence, before.map({ $0.version < watermark.version }) ?? true else {
+                return
+            }
+        }
         positions[report.job] = watermark
-        effects.append(.saveContact(record))
         effects.append(.savePosition(report.job, watermark))
     }
 

@@ -81,6 +81,31 @@ import WaybillWire
         #expect(work.desk.positions == [Sample.prices: Sample.mark(5)])
     }
 
+    /// Seed 200,167 of the simulation: the store was restored from a backup before its next hello, and nobody knew that it
+    /// had lost a job.
+    @Test func anAppliedReportThatAnotherJobsHasOvertakenMovesThePosition() throws {
+        let (prices, assortments) = (Sample.delivery(3), Sample.delivery(5, job: Sample.assortments))
+        var work = try DeskAtWork(deliveries: [prices, assortments])
+        _ = work.hello()
+        _ = work.hear(.reports([Sample.report(assortments, .applied, id: 4)]))
+        let effects = work.hear(.reports([Sample.report(prices, .applied, id: 2)]))
+        #expect(effects.savedPositions == [[Sample.prices: Sample.mark(3)]])
+        #expect(work.desk.record.sequence == 4)
+        #expect(
+            work.hello(sequence: 0, as: Incarnation(counter: 2, random: 5)).caughtUp.sorted() == [
+                Sample.assortments, Sample.prices,
+            ])
+    }
+
+    @Test func aReportThatWasOvertakenTakesNoPositionBack() throws {
+        let deliveries = [3, 5].map { Sample.delivery($0) }
+        var work = try DeskAtWork(deliveries: deliveries)
+        _ = work.hello()
+        _ = work.hear(.reports([Sample.report(deliveries[1], .applied, id: 4)]))
+        #expect(work.hear(.reports([Sample.report(deliveries[0], .applied, id: 2)])).savedPositions == [])
+        #expect(work.desk.positions == [Sample.prices: Sample.mark(5)])
+    }
+
     @Test func severalReportsOnOneDeliveryAreOneSave() throws {
         let delivery = Sample.delivery(1)
         var work = try DeskAtWork(deliveries: [delivery])
