@@ -98,20 +98,34 @@ public enum DurableFile {
         var fault: FileFault?
         // Not zeroed first: most files are much shorter than what is asked for.
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
-            while done < count {
-                let got = pread(descriptor, buffer.baseAddress! + done, count - done, off_t(offset) + off_t(done))
-                if got > 0 {
-                    done += got
-                } else if got == 0 {
-                    break
-                } else if errno != EINTR {
-                    fault = FileFault("read", path)
-                    break
-                }
+            do throws(FileFault) {
+                done = try read(descriptor, offset: offset, into: UnsafeMutableRawBufferPointer(buffer), path: path)
+            } catch {
+                fault = error
             }
         }
         if let fault { throw fault }
         return bytes
+    }
+
+    /// The same, to where the caller wants it.
+    /// - Returns: how many bytes came; fewer than there is space only at the end of the file.
+    public static func read(
+        _ descriptor: Int32, offset: Int64, into space: UnsafeMutableRawBufferPointer, path: String
+    ) throws(FileFault) -> Int {
+        var done = 0
+        while done < space.count {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: space[done...])
+            let got = pread(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done))
+            if got > 0 {
+                done += got
+            } else if got == 0 {
+                break
+            } else if errno != EINTR {
+                throw FileFault("read", path)
+            }
+        }
+        return done
     }
 
     /// How much every disk says it has free, where that must not depend on the machine; nil in every real process.

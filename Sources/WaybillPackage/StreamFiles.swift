@@ -31,6 +31,12 @@ final class InputFile {
     func read(at offset: Int64, count: Int) throws(FileFault) -> [UInt8] {
         try DurableFile.read(descriptor, offset: offset, count: count, path: path)
     }
+
+    func read(at offset: Int64, into space: UnsafeMutableRawBufferPointer) throws(FileFault) {
+        guard try DurableFile.read(descriptor, offset: offset, into: space, path: path) == space.count else {
+            throw FileFault("read (it has become shorter)", path, code: EIO)
+        }
+    }
 }
 
 /// A new file written from its beginning on.
@@ -50,24 +56,35 @@ final class OutputFile {
     func write(_ bytes: UnsafeRawBufferPointer) throws(FileFault) {
         try DurableFile.writeAll(bytes, to: descriptor, path: path)
     }
-
-    func sync() throws(FileFault) {
-        guard fsync(descriptor) == 0 else { throw FileFault("sync", path) }
-    }
 }
 
 /// Chunks of a sealed package, for the hub.
 public final class ChunkReader {
     private let file: InputFile
+    private let size: Int64
     private let chunkBytes: Int
 
     public init(path: String) throws(FileFault) {
         file = try InputFile(path)
-        chunkBytes = PackageSealer.chunkBytes(forPackageOf: try file.size())
+        size = try file.size()
+        chunkBytes = PackageSealer.chunkBytes(forPackageOf: size)
+    }
+
+    /// Bytes of a chunk; 0 for one beyond the file.
+    public func length(of index: Int) -> Int {
+        guard index >= 0, Int64(index) <= size / Int64(chunkBytes) else { return 0 }
+        return Int(min(Int64(chunkBytes), size - Int64(index) * Int64(chunkBytes)))
+    }
+
+    /// Reads a chunk to where the caller wants it.
+    /// - Parameter space: of its length.
+    /// - Throws: ``FileFault``, also when the file has become shorter.
+    public func read(_ index: Int, into space: UnsafeMutableRawBufferPointer) throws(FileFault) {
+        try file.read(at: Int64(index) * Int64(chunkBytes), into: space)
     }
 
     /// - Throws: ``FileFault``; an index beyond the file gives no bytes.
     public func chunk(_ index: Int) throws(FileFault) -> [UInt8] {
-        try file.read(at: Int64(index) * Int64(chunkBytes), count: chunkBytes)
+        try file.read(at: Int64(index) * Int64(chunkBytes), count: length(of: index))
     }
 }

@@ -9,10 +9,18 @@ public final class SharedFrame: Sendable {
     nonisolated(unsafe) private let bytes: UnsafeMutableRawPointer
     public let count: Int
 
-    public init(_ frame: [UInt8]) {
-        count = frame.count
-        bytes = .allocate(byteCount: max(1, frame.count), alignment: 16)
-        frame.withUnsafeBytes { if let base = $0.baseAddress { bytes.copyMemory(from: base, byteCount: $0.count) } }
+    public convenience init(_ frame: [UInt8]) { self.init(frame, rest: 0) { _ in } }
+
+    /// A frame of a head and of so many bytes more, which are written where they will be sent from.
+    /// - Parameter fill: is given the place of the rest, and has to fill all of it.
+    public init<Fault>(
+        _ head: [UInt8], rest: Int, fill: (UnsafeMutableRawBufferPointer) throws(Fault) -> Void
+    ) throws(Fault) {
+        count = head.count + rest
+        bytes = .allocate(byteCount: max(1, count), alignment: 16)
+        head.withUnsafeBytes { if let base = $0.baseAddress { bytes.copyMemory(from: base, byteCount: $0.count) } }
+        // Also when it throws, `deinit` frees the memory.
+        try fill(UnsafeMutableRawBufferPointer(start: bytes + head.count, count: rest))
     }
 
     deinit { bytes.deallocate() }

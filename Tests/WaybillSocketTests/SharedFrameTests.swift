@@ -31,6 +31,17 @@ import Testing
         #expect(isFreed)
     }
 
+    private struct Unreadable: Error {}
+
+    @Test func aFrameIsAHeadAndWhatIsWrittenBehindIt() throws {
+        let frame = SharedFrame([1, 2], rest: 3) { space in space.copyBytes(from: [7, 8, 9]) }
+        #expect(frame.copied == [1, 2, 7, 8, 9] && frame.count == 5)
+        #expect(SharedFrame([3], rest: 0) { _ in }.copied == [3])
+        #expect(throws: Unreadable.self) {
+            try SharedFrame([1], rest: 2) { _ throws(Unreadable) in throw Unreadable() }
+        }
+    }
+
     @Test func whatAPeerThatIsGoneIsSentIsFreed() throws {
         let loopback = try Loopback()
         let hub = try loopback.server(.router)

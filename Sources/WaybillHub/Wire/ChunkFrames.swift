@@ -72,9 +72,7 @@ extension HubTurn {
     /// A chunk as it goes out; nil when the package has no such chunk.
     mutating func chunkFrame(_ index: Int, of package: PackageID) throws -> SharedFrame? {
         if let known = frames.frame(index, of: package) { return known }
-        let data = try soundChunk(index, of: package)
-        guard !data.isEmpty else { return nil }
-        let frame = SharedFrame(try HubLetter.chunk(package: package, index: index, data: data).encoded())
+        guard let frame = try soundChunk(index, of: package) else { return nil }
         frames.keep(frame, index, of: package)
         return frame
     }

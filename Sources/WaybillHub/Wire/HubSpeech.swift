@@ -132,11 +132,11 @@ struct PackageFiles {
 
     mutating func close(_ package: PackageID) { open[package] = nil }
 
-    mutating func chunk(_ index: Int, of package: PackageID) throws -> [UInt8] {
-        if let reader = open[package] { return try reader.chunk(index) }
+    mutating func reader(of package: PackageID) throws -> ChunkReader {
+        if let reader = open[package] { return reader }
         if open.count >= HubLimits.openPackagesMax { open = [:] }
         let reader = try ChunkReader(path: home.packagePath(package))
         open[package] = reader
-        return try reader.chunk(index)
+        return reader
     }
 }

@@ -3,6 +3,7 @@ import WaybillDatabase
 import WaybillModel
 import WaybillPackage
 import WaybillSessions
+import WaybillSocket
 import WaybillWire
 
 /// Which chunks of the open package files were found to be what their signed description says.
@@ -16,14 +17,16 @@ struct SoundChunks {
     /// - Parameter manifest: asked for once for each package.
     /// - Throws: ``PackageFault`` when the bytes are not those of the chunk.
     mutating func check(
-        _ data: [UInt8], _ index: Int, of package: PackageID, manifest: () throws -> Manifest?
+        _ data: UnsafeRawBufferPointer, _ index: Int, of package: PackageID, manifest: () throws -> Manifest?
     ) throws {
         if sound[package]?.contains(index) == true { return }
         let expected = try hashes[package] ?? manifest()?.chunkHashes ?? []
         hashes[package] = expected
         // A chunk that the package does not have is the asker's mistake, not the file's.
         guard expected.indices.contains(index) else { return }
-        guard PackageID(Array(SHA256.hash(data: data))) == expected[index] else {
+        var hash = SHA256()
+        hash.update(bufferPointer: data)
+        guard PackageID(Array(hash.finalize())) == expected[index] else {
             throw PackageFault.refused("chunk \(index) of the hub's own copy is damaged")
         }
         sound[package, default: []].insert(index)
@@ -36,15 +39,21 @@ struct SoundChunks {
 }
 
 extension HubTurn {
-    /// A chunk as it was sealed.
-    mutating func soundChunk(_ index: Int, of package: PackageID) throws -> [UInt8] {
-        let data = try files.chunk(index, of: package)
+    /// The letter with a chunk as it was sealed, read from the file to where it is sent from; nil when the package has no
+    /// such chunk.
+    mutating func soundChunk(_ index: Int, of package: PackageID) throws -> SharedFrame? {
+        let reader = try files.reader(of: package)
+        let length = reader.length(of: index)
+        guard length > 0 else { return nil }
         let operations = parts.operations
-        try chunks.check(data, index, of: package) {
-            try operations.read { try PackageRecord.manifest(of: package, in: $0) }
-                .map { try Manifest(decoding: $0.manifest) }
+        let head = try HubLetter.chunkHead(package: package, index: index, dataBytes: length)
+        return try SharedFrame(head, rest: length) { space in
+            try reader.read(index, into: space)
+            try chunks.check(UnsafeRawBufferPointer(space), index, of: package) {
+                try operations.read { try PackageRecord.manifest(of: package, in: $0) }
+                    .map { try Manifest(decoding: $0.manifest) }
+            }
         }
-        return data
     }
 
     /// A package that cannot be read is made anew, unless it was only that no more files could be opened.
