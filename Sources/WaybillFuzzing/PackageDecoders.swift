@@ -84,6 +84,7 @@ private final class PackageBench: Sendable {
         var manifest = sealed.manifest
         manifest.id = id
         manifest.bytes = Int64(bytes.count)
+        (manifest.chunkBytes, manifest.chunkHashes) = (max(1, bytes.count), [id])
         defer { unlink(target) }
         do { try PackageFile.unpack(compressedPath: path, manifest: manifest, to: target) } catch {
             try expect(access(target, F_OK) != 0, "a refused package was left unpacked")

@@ -17,8 +17,11 @@ public final class IncomingFile {
 
     /// Opens or makes the file for a package in `folder`.
     public static func open(folder: String, manifest: Manifest) throws(FileFault) -> IncomingFile {
-        try IncomingFile(path: folder + "/" + manifest.id.hex + ".part", manifest: manifest)
+        try IncomingFile(path: path(of: manifest.id, in: folder), manifest: manifest)
     }
+
+    /// Where it lies.
+    public static func path(of package: PackageID, in folder: String) -> String { folder + "/" + package.hex + ".part" }
 
     private init(path: String, manifest: Manifest) throws(FileFault) {
         self.path = path
@@ -38,11 +41,15 @@ public final class IncomingFile {
                 path: path)
             held.append(bytes.count == manifest.chunkLength(index) && sha256(bytes) == manifest.chunkHashes[index])
         }
+        closeGap()
     }
 
     deinit { close(descriptor) }
 
     public var isComplete: Bool { held.allSatisfy { $0 } }
+
+    /// How many chunks are stored without a gap, from the first on.
+    public private(set) var heldWithoutGap = 0
 
     /// Stores a chunk if its hash is the manifest's.
     /// - Returns: false when it is not: nothing was written.
@@ -64,11 +71,11 @@ public final class IncomingFile {
             done += written
         }
         held[index] = true
+        closeGap()
         return true
     }
 
-    /// Makes what is stored durable.
-    public func finish() throws(FileFault) {
-        guard fsync(descriptor) == 0 else { throw FileFault("sync", path) }
+    private func closeGap() {
+        while heldWithoutGap < held.count, held[heldWithoutGap] { heldWithoutGap += 1 }
     }
 }

@@ -115,7 +115,7 @@ import WaybillWire
             var other = bytes
             other[place] ^= 0x20
             try other.withUnsafeBytes { try Data($0).write(to: URL(fileURLWithPath: sealed.path)) }
-            #expect(refusal { try accept(sealed, in: scratch) }.contains("its hash is not the declared one"))
+            #expect(refusal { try accept(sealed, in: scratch) }.contains("the hash of chunk 0 is not the"))
         }
         #expect(try scratch.files == ["\(sealed.id.hex).zst"])
     }
@@ -190,6 +190,7 @@ import WaybillWire
         other.id = sha256(compressed)
         other.manifest.id = other.id
         other.manifest.bytes = Int64(compressed.count)
+        (other.manifest.chunkBytes, other.manifest.chunkHashes) = (compressed.count, [other.id])
         return other
     }
 }

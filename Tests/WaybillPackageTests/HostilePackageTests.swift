@@ -85,6 +85,7 @@ import WaybillWire
         var manifest = sealed.manifest
         manifest.id = sha256(bomb)
         manifest.bytes = Int64(bomb.count)
+        (manifest.chunkBytes, manifest.chunkHashes) = (bomb.count, [manifest.id])
         manifest.rawBytes = 4 << 20
         #expect(refusal(sealed, manifest, in: scratch).contains("it unpacks to more than declared"))
         #expect(try scratch.files.allSatisfy { $0.hasSuffix(".zst") }, "nothing of it is left")

@@ -195,7 +195,13 @@ final class AgentTurn {
         guard let manifest = core.task?.manifest, manifest.id == package else { return nil }
         do {
             if incoming == nil { incoming = try IncomingFile.open(folder: parts.home.incoming, manifest: manifest) }
-            guard try incoming?.write(data, at: index) == true else { return .chunkRejected(package, index: index) }
+            guard let incoming, try incoming.write(data, at: index) else {
+                return .chunkRejected(package, index: index)
+            }
+            // All of it is unpacked when the core says so.
+            if (1..<manifest.chunkHashes.count).contains(incoming.heldWithoutGap) {
+                worker.add(.unpackAhead(manifest, chunks: incoming.heldWithoutGap))
+            }
             parts.logger.debug("chunk \(index) of package \(package) stored")
             CrashPoint.chunkStored.pass()
             return .chunkStored(package, index: index)

@@ -13,6 +13,8 @@ import WaybillWire
 final class Worker: Sendable {
     enum Piece: Sendable {
         case open(Manifest)
+        /// So many chunks are stored from the first on: time enough to unpack them while the others come.
+        case unpackAhead(Manifest, chunks: Int)
         case unpack(Manifest)
         case apply(Manifest, run: Int, attempt: Int)
         case discard(PackageID)
@@ -25,6 +27,7 @@ final class Worker: Sendable {
     private let queue = Guarded()
     private let isStopRequested = Atomic(false)
     let pulse = WorkPulse()
+    private let ahead = Ahead()
     private let thread = Mutex<LoopThread?>(nil)
 
     /// NSCondition guards the fields: they are touched between lock and unlock only, which is why this may be shared.
@@ -33,6 +36,10 @@ final class Worker: Sendable {
         var pieces: [Piece] = []
         var isStopping = false
     }
+
+    /// What has been unpacked of a package that is not complete yet. Touched by the thread that does the work only, which
+    /// is why this may be shared.
+    private final class Ahead: @unchecked Sendable { var unpacking: Unpacking? }
 
     /// - Parameter post: hands what came of a piece to the wire thread.
     init(parts: AgentParts, post: @escaping @Sendable (AgentEvent) -> Void) {
@@ -53,6 +60,8 @@ final class Worker: Sendable {
         if case .apply = piece { isStopRequested.store(false, ordering: .releasing) }
         queue.condition.lock()
         defer { queue.condition.unlock() }
+        // More chunks have come before the worker has got to those: once is enough.
+        if case .unpackAhead = piece, case .unpackAhead? = queue.pieces.last { queue.pieces.removeLast() }
         queue.pieces.append(piece)
         queue.condition.signal()
     }
@@ -94,6 +103,7 @@ final class Worker: Sendable {
     func run(_ piece: Piece, _ applier: Applier, _ ledger: StoreDatabase) {
         switch piece {
         case .open(let manifest): open(manifest)
+        case .unpackAhead(let manifest, let chunks): unpackAhead(manifest, chunks)
         case .unpack(let manifest): unpack(manifest)
         case .apply(let manifest, let run, let attempt): apply(manifest, run, attempt, applier, ledger)
         case .discard(let package): discard(package)
@@ -106,6 +116,7 @@ final class Worker: Sendable {
 
     private func open(_ manifest: Manifest) {
         do {
+            ahead.unpacking = nil
             try sweep(keeping: manifest.id)
             let needed = manifest.bytes + manifest.rawBytes + AgentHome.reserveBytes
             let free = try DurableFile.freeBytes(at: parts.home.incoming)
@@ -132,11 +143,33 @@ final class Worker: Sendable {
         }
     }
 
+    private func beginUnpacking(_ manifest: Manifest) throws(PackageFault) -> Unpacking {
+        try Unpacking(
+            compressedPath: IncomingFile.path(of: manifest.id, in: parts.home.incoming), manifest: manifest,
+            to: rawPath(manifest.id))
+    }
+
+    /// What goes wrong here shows when all of it is unpacked, and is told then.
+    private func unpackAhead(_ manifest: Manifest, _ chunks: Int) {
+        do throws(PackageFault) {
+            if ahead.unpacking?.package != manifest.id { ahead.unpacking = try beginUnpacking(manifest) }
+            try ahead.unpacking?.advance(to: chunks)
+        } catch {
+            parts.logger.debug("package \(manifest.id) could not be unpacked ahead: \(error)")
+            ahead.unpacking = nil
+        }
+    }
+
     private func unpack(_ manifest: Manifest) {
         do {
-            let file = try IncomingFile.open(folder: parts.home.incoming, manifest: manifest)
-            try file.finish()
-            try PackageFile.unpack(compressedPath: file.path, manifest: manifest, to: rawPath(manifest.id))
+            var begun = ahead.unpacking
+            ahead.unpacking = nil
+            if begun?.package != manifest.id { begun = nil }
+            let unpacking = try begun ?? beginUnpacking(manifest)
+            try unpacking.advance(to: manifest.chunkHashes.count)
+            try unpacking.finish()
+            // So that a power cut during the apply costs no second download.
+            try DurableFile.sync(IncomingFile.path(of: manifest.id, in: parts.home.incoming))
             try PackageFile.check(rawPath: rawPath(manifest.id), manifest: manifest)
             CrashPoint.unpacked.pass()
             post(.unpacked(manifest.id))
@@ -203,6 +236,7 @@ final class Worker: Sendable {
     }
 
     private func discard(_ package: PackageID) {
+        if ahead.unpacking?.package == package { ahead.unpacking = nil }
         do {
             for name in try FileManager.default.contentsOfDirectory(atPath: parts.home.incoming)
             where name.hasPrefix(package.hex) {

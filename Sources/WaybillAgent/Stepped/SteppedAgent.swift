@@ -111,6 +111,7 @@ package final class SteppedAgent {
     package var nextPiece: WorkPiece? {
         switch worker.nextPiece {
         case .open(let manifest): .open(manifest)
+        case .unpackAhead(let manifest, _): .unpackAhead(manifest)
         case .unpack(let manifest): .unpack(manifest)
         case .apply(let manifest, let run, _): .apply(manifest, run: run)
         case .discard(let package): .discard(package)
@@ -122,6 +123,7 @@ package final class SteppedAgent {
 
     package enum WorkPiece: Sendable {
         case open(Manifest)
+        case unpackAhead(Manifest)
         case unpack(Manifest)
         case apply(Manifest, run: Int)
         case discard(PackageID)
