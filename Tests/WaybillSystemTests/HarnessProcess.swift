@@ -28,9 +28,12 @@ final class RunningProcess {
         whole.merge(environment) { _, new in new }
         process.environment = whole
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try RunningProcess.emptyFile(outPath)
-        process.standardError = try RunningProcess.emptyFile(errPath)
+        let files = try [outPath, errPath].map(RunningProcess.emptyFile)
+        (process.standardOutput, process.standardError) = (files[0], files[1])
         try process.run()
+        // The program has its own. A test may start hundreds, and with more than a thousand open files Foundation's way of
+        // listing them, at the next start, reads beyond its memory.
+        for file in files { try file.close() }
     }
 
     /// Where the programs lie: beside the test bundle.
@@ -92,6 +95,7 @@ final class RunningProcess {
 final class World {
     let folder: String
     private var processes: [RunningProcess] = []
+    private var startedCount = 0
 
     private init() throws {
         folder =
@@ -113,7 +117,8 @@ final class World {
 
     func start(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws -> RunningProcess {
         let process = try RunningProcess(
-            program, arguments, environment: environment, folder: folder + "/output", number: processes.count)
+            program, arguments, environment: environment, folder: folder + "/output", number: startedCount)
+        startedCount += 1
         processes.append(process)
         return process
     }
@@ -124,6 +129,7 @@ final class World {
     ) async throws -> (ending: Ending, out: String, err: String) {
         let process = try start(program, arguments, environment: environment)
         let ending = try await process.ending(within: seconds)
+        processes.removeAll { $0 === process }
         return (ending, process.out, process.err)
     }
 
