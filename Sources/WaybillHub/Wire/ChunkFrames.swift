@@ -5,10 +5,16 @@ import WaybillWire
 
 /// Chunks as they go out. Whoever asks for the same one gets the same bytes: thousands of stores that fetch one package
 /// cost one reading, one encoding, and in all their queues together one copy.
+///
+/// That holds however far apart they are: a chunk that waits in some store's queue is never read a second time. What is
+/// queued for thousands of stores with slow lines is no more than the packages that they fetch, not so many chunks for
+/// each of them.
 struct ChunkFrames {
     /// Bytes kept for the next who asks. The stores of an audience fetch the same package at about the same time, each
     /// from its beginning.
     static let bytesMax = 16 * 1024 * 1024
+    /// Chunks that may be in queues and are not kept otherwise, before those that have left them all are struck off.
+    static let queuedMax = 4096
 
     private struct Name: Hashable {
         var package: PackageID
@@ -19,12 +25,23 @@ struct ChunkFrames {
     /// In the order in which they came; the oldest goes first.
     private var order: [Name] = []
     private(set) var bytes = 0
+    /// Of those that went, and that a queue may still hold.
+    private var queued: [Name: Queued] = [:]
+    private var queuedMax = ChunkFrames.queuedMax
+    var queuedCount: Int { queued.count }
 
-    func frame(_ index: Int, of package: PackageID) -> SharedFrame? { frames[Name(package: package, index: index)] }
+    /// libzmq lets go of a frame on a thread of its own, when the last queue has sent it.
+    private struct Queued { weak var frame: SharedFrame? }
+
+    func frame(_ index: Int, of package: PackageID) -> SharedFrame? {
+        let name = Name(package: package, index: index)
+        return frames[name] ?? queued[name]?.frame
+    }
 
     mutating func keep(_ frame: SharedFrame, _ index: Int, of package: PackageID) {
         let name = Name(package: package, index: index)
         guard frames[name] == nil, frame.count <= ChunkFrames.bytesMax else { return }
+        queued[name] = nil
         while bytes + frame.count > ChunkFrames.bytesMax, !order.isEmpty { forget(order.removeFirst()) }
         frames[name] = frame
         order.append(name)
@@ -34,9 +51,18 @@ struct ChunkFrames {
     mutating func forget(_ package: PackageID) {
         for name in order where name.package == package { forget(name) }
         order.removeAll { $0.package == package }
+        queued = queued.filter { $0.key.package != package }
     }
 
-    private mutating func forget(_ name: Name) { bytes -= frames.removeValue(forKey: name)?.count ?? 0 }
+    private mutating func forget(_ name: Name) {
+        guard let frame = frames.removeValue(forKey: name) else { return }
+        bytes -= frame.count
+        queued[name] = Queued(frame: frame)
+        guard queued.count >= queuedMax else { return }
+        queued = queued.filter { $0.value.frame != nil }
+        // Twice what is left, so that looking through them costs little for each.
+        queuedMax = max(ChunkFrames.queuedMax, 2 * queued.count)
+    }
 }
 
 /// Signed descriptions that were handed out lately, so that thousands of grants of one package cost one look into

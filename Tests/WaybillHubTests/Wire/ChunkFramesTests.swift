@@ -30,11 +30,45 @@ import WaybillSocket
         #expect(kept == [false, false, true, true, true, true])
     }
 
+    /// Stores with slow lines are far apart in one package; each would have its own copy of a dozen chunks in its queue.
+    @Test func whatStillWaitsInAQueueIsNotReadAgain() throws {
+        var frames = ChunkFrames()
+        let one = try package(1)
+        let half = [UInt8](repeating: 0, count: ChunkFrames.bytesMax / 2)
+        var inSomeQueue: SharedFrame? = SharedFrame(half)
+        frames.keep(try #require(inSomeQueue), 0, of: one)
+        for index in 1...3 { frames.keep(SharedFrame(half), index, of: one) }
+        #expect(frames.bytes == ChunkFrames.bytesMax)
+        #expect(frames.frame(0, of: one) != nil && frames.frame(0, of: one) === inSomeQueue)
+        #expect(frames.frame(1, of: one) == nil, "nobody has it any more")
+        inSomeQueue = nil
+        #expect(frames.frame(0, of: one) == nil)
+    }
+
+    @Test func chunksThatHaveLeftAllQueuesAreStruckOff() throws {
+        var frames = ChunkFrames()
+        let one = try package(1)
+        let whole = [UInt8](repeating: 0, count: ChunkFrames.bytesMax)
+        var inSomeQueue: [SharedFrame] = []
+        for index in 0..<3 * ChunkFrames.queuedMax {
+            // As large as all that is kept, but for some; only the count matters here.
+            let frame = index % 1000 == 0 ? SharedFrame(whole) : SharedFrame([1])
+            frames.keep(frame, index, of: one)
+            if index % 1000 == 1 { inSomeQueue.append(frame) }
+        }
+        #expect(frames.queuedCount < ChunkFrames.queuedMax)
+        #expect(frames.frame(1, of: one) === inSomeQueue.first)
+    }
+
     @Test func aPackageThatIsLostIsForgotten() throws {
         var frames = ChunkFrames()
+        let inSomeQueue = SharedFrame([UInt8](repeating: 0, count: ChunkFrames.bytesMax))
+        frames.keep(inSomeQueue, 1, of: try package(1))
         frames.keep(SharedFrame([1, 2]), 0, of: try package(1))
         frames.keep(SharedFrame([3]), 0, of: try package(2))
+        #expect(frames.frame(1, of: try package(1)) === inSomeQueue)
         frames.forget(try package(1))
+        #expect(frames.frame(1, of: try package(1)) == nil)
         let (one, two) = (try package(1), try package(2))
         #expect(frames.frame(0, of: one) == nil && frames.frame(0, of: two) != nil)
         #expect(frames.bytes == 1)
