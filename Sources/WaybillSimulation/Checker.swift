@@ -136,9 +136,10 @@ extension World {
     private func isKnownAsApplied(_ session: SessionID, _ store: StoreID) -> Bool {
         func isKnown() -> Bool { checker.applied.contains { $0.store == store && $0.session == session } }
         if isKnown() { return true }
-        // An apply after which the disk could not be read was not looked at.
-        for machine in machines where machine.store == store { inspectOutcomes(of: machine) }
-        return isKnown()
+        // An apply after which the disk could not be read was not looked at. While it still cannot, nobody knows; what is
+        // shown is looked at again with every turn of the hub.
+        let areRead = machines.filter { $0.store == store }.map(inspectOutcomes)
+        return isKnown() || areRead.contains(false)
     }
 
     struct Before {
@@ -212,11 +213,14 @@ extension World {
         inspectOutcomes(of: machine)
     }
 
-    private func inspectOutcomes(of machine: Machine) {
-        let rows = try? machine.agent?.ledger.read {
+    /// - Returns: whether they could be read, or there was nothing to read.
+    @discardableResult
+    private func inspectOutcomes(of machine: Machine) -> Bool {
+        guard let agent = machine.agent else { return true }
+        let rows = try? agent.ledger.read {
             try Row.fetchAll($0, sql: "SELECT session, run FROM _waybill_outcome WHERE outcome = 'applied'")
         }
-        for row in (rows ?? nil) ?? [] {
+        for row in rows ?? [] {
             guard let session = SessionID(row["session"]) else { continue }
             let call = Checker.Call(store: machine.store, session: session, run: row["run"])
             guard checker.applied.insert(call).inserted else { continue }
@@ -225,6 +229,7 @@ extension World {
                 checker.violate("store \(machine.store) applied session \(session) after it was revoked")
             }
         }
+        return rows != nil
     }
 
     /// A store is never taken back within one history, and gets nothing that awaits approval.
