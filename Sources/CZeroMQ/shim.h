@@ -6,6 +6,7 @@
 /* Glibc's Swift module does not export these. */
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <malloc.h>
 
 /* Works at run time on Debian's build although zmq.h lists it under DRAFT. Without it CURVE fails open. */
 #ifndef ZMQ_ZAP_ENFORCE_DOMAIN

@@ -21,6 +21,7 @@ public final class Hub: Service {
     private let publisher: Publisher
     private let retention: RetentionThread
     private let strangers: StrangerWatch
+    private let memory = MemoryReturn()
     private let runner: JobRunner
     private let verifier: Verifier
     private let admin: AdminServer
@@ -130,7 +131,7 @@ public final class Hub: Service {
     public func run() async throws {
         let wire = wire
         let (publisher, runner, retention, verifier) = (publisher, runner, retention, verifier)
-        let strangers = strangers
+        let (strangers, memory) = (strangers, memory)
         try await onOwnThread {
             try publisher.start(wire: wire)
             try wire.start()
@@ -139,6 +140,7 @@ public final class Hub: Service {
             try retention.start()
             try verifier.start()
             try strangers.start()
+            try memory.start()
         }
         do {
             try await admin.run()
@@ -152,9 +154,10 @@ public final class Hub: Service {
     private func stop() async {
         ServiceManager.tell("STOPPING=1")
         let (wire, publisher, runner, network, retention) = (wire, publisher, runner, network, retention)
-        let (verifier, strangers) = (verifier, strangers)
+        let (verifier, strangers, memory) = (verifier, strangers, memory)
         do {
             try await onOwnThread {
+                memory.stop()
                 strangers.stop()
                 verifier.stop()
                 retention.stop()

@@ -115,6 +115,14 @@ import Testing
         #expect(isIn)
     }
 
+    @Test(.timeLimit(.minutes(1))) func givingMemoryBackEndsAtOnce() throws {
+        let memory = MemoryReturn()
+        try memory.start()
+        memory.stop()
+        memory.stop()
+        MemoryReturn().stop()
+    }
+
     @Test func joiningTwiceIsHarmless() throws {
         let ran = Shared(false)
         let thread = try LoopThread("short") { ran.update { $0 = true } }
