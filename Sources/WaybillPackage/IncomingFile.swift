@@ -46,7 +46,7 @@ public final class IncomingFile {
 
     deinit { close(descriptor) }
 
-    public var isComplete: Bool { held.allSatisfy { $0 } }
+    public var isComplete: Bool { heldWithoutGap == held.count }
 
     /// How many chunks are stored without a gap, from the first on.
     public private(set) var heldWithoutGap = 0

@@ -82,9 +82,4 @@ public final class ChunkReader {
     public func read(_ index: Int, into space: UnsafeMutableRawBufferPointer) throws(FileFault) {
         try file.read(at: Int64(index) * Int64(chunkBytes), into: space)
     }
-
-    /// - Throws: ``FileFault``; an index beyond the file gives no bytes.
-    public func chunk(_ index: Int) throws(FileFault) -> [UInt8] {
-        try file.read(at: Int64(index) * Int64(chunkBytes), count: length(of: index))
-    }
 }

@@ -56,7 +56,7 @@ public final class Unpacking {
 
     /// Unpacks the chunks up to this one, which must be stored. After a fault the unpacking is of no more use.
     public func advance(to end: Int) throws(PackageFault) {
-        do {
+        try telling {
             while chunks < min(end, manifest.chunkHashes.count) {
                 let chunk = try input.read(
                     at: Int64(chunks) * Int64(manifest.chunkBytes), count: manifest.chunkLength(chunks))
@@ -70,19 +70,13 @@ public final class Unpacking {
                 try decompress(chunk)
                 chunks += 1
             }
-        } catch let fault as PackageFault {
-            throw fault
-        } catch let fault as FileFault {
-            throw .file(fault)
-        } catch {
-            throw .failed("the package could not be unpacked: \(error)")
         }
     }
 
     /// Gives the file its name, when all of it is what the manifest says. It is not synced: after a power cut the package
     /// is unpacked anew.
     public func finish() throws(PackageFault) {
-        do {
+        try telling {
             guard try input.size() == manifest.bytes else {
                 throw PackageFault.refused("its size is not the declared one")
             }
@@ -96,6 +90,13 @@ public final class Unpacking {
                 throw PackageFault.refused("its content has another hash than declared")
             }
             guard rename(partial, rawPath) == 0 else { throw FileFault("rename \(partial) to", rawPath) }
+        }
+    }
+
+    /// Whatever goes wrong is a fault of the package, of its file or of ours.
+    private func telling(_ body: () throws -> Void) throws(PackageFault) {
+        do {
+            try body()
         } catch let fault as PackageFault {
             throw fault
         } catch let fault as FileFault {

@@ -82,6 +82,15 @@ func sealBytes(_ bytes: [UInt8], in folder: String) throws -> SealedPackage {
         rawPath: raw, folder: folder, contents: try Parcel().contents(), signingKey: SigningKey())
 }
 
+extension ChunkReader {
+    /// An index beyond the file gives no bytes.
+    func chunk(_ index: Int) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: length(of: index))
+        try bytes.withUnsafeMutableBytes { try read(index, into: $0) }
+        return bytes
+    }
+}
+
 /// Bytes that do not compress, always the same for one seed.
 func noise(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
     var state = seed

@@ -199,7 +199,7 @@ final class AgentTurn {
                 return .chunkRejected(package, index: index)
             }
             // All of it is unpacked when the core says so.
-            if (1..<manifest.chunkHashes.count).contains(incoming.heldWithoutGap) {
+            if incoming.heldWithoutGap > 0, !incoming.isComplete {
                 worker.add(.unpackAhead(manifest, chunks: incoming.heldWithoutGap))
             }
             parts.logger.debug("chunk \(index) of package \(package) stored")

@@ -143,17 +143,20 @@ final class Worker: Sendable {
         }
     }
 
-    private func beginUnpacking(_ manifest: Manifest) throws(PackageFault) -> Unpacking {
-        try Unpacking(
+    /// The unpacking of a package, begun if it has not been.
+    private func unpacking(of manifest: Manifest) throws(PackageFault) -> Unpacking {
+        if let begun = ahead.unpacking, begun.package == manifest.id { return begun }
+        let unpacking = try Unpacking(
             compressedPath: IncomingFile.path(of: manifest.id, in: parts.home.incoming), manifest: manifest,
             to: rawPath(manifest.id))
+        ahead.unpacking = unpacking
+        return unpacking
     }
 
     /// What goes wrong here shows when all of it is unpacked, and is told then.
     private func unpackAhead(_ manifest: Manifest, _ chunks: Int) {
         do throws(PackageFault) {
-            if ahead.unpacking?.package != manifest.id { ahead.unpacking = try beginUnpacking(manifest) }
-            try ahead.unpacking?.advance(to: chunks)
+            try unpacking(of: manifest).advance(to: chunks)
         } catch {
             parts.logger.debug("package \(manifest.id) could not be unpacked ahead: \(error)")
             ahead.unpacking = nil
@@ -161,11 +164,9 @@ final class Worker: Sendable {
     }
 
     private func unpack(_ manifest: Manifest) {
+        defer { ahead.unpacking = nil }
         do {
-            var begun = ahead.unpacking
-            ahead.unpacking = nil
-            if begun?.package != manifest.id { begun = nil }
-            let unpacking = try begun ?? beginUnpacking(manifest)
+            let unpacking = try unpacking(of: manifest)
             try unpacking.advance(to: manifest.chunkHashes.count)
             try unpacking.finish()
             // So that a power cut during the apply costs no second download.
