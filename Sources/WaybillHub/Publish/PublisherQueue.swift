@@ -20,6 +20,14 @@ enum PublisherTask: Sendable {
 
     var isLook: Bool { if case .look = self { true } else { false } }
 
+    /// Whether it may write into `rows.db`, and leave something for a rest.
+    var writesRows: Bool {
+        switch self {
+        case .build, .prepare, .use: true
+        case .plan, .look, .rest: false
+        }
+    }
+
     /// Tells whoever waits for it that it will not be done.
     func abandon() {
         switch self {

@@ -47,11 +47,7 @@ final class SessionBuilder {
     }
 
     func run(_ task: PublisherTask) {
-        switch task {
-        case .rest: return rest()
-        case .look, .plan: break
-        case .build, .prepare, .use: hasPutOff = true
-        }
+        if task.writesRows { hasPutOff = true }
         switch task {
         case .build(let session): build(session)
         case .prepare(let session, let store, let base, let isRepair):
@@ -59,7 +55,7 @@ final class SessionBuilder {
         case .use(let work): work(rows)
         case .plan(let request, let reply): reply(plan(request))
         case .look(let body): body(rows)
-        case .rest: break
+        case .rest: rest()
         }
     }
 
