@@ -6,7 +6,6 @@ import Glibc
 final class SocketHandle {
     private(set) var pointer: UnsafeMutableRawPointer?
     private let context: ZMQContext
-    private var isMonitored = false
 
     init(_ kind: SocketKind, _ settings: SocketSettings, context: ZMQContext) throws(SocketError) {
         self.context = context
@@ -23,14 +22,13 @@ final class SocketHandle {
     /// Has events sent to the PAIR that is connected to `endpoint`.
     func monitor(_ events: Int32, at endpoint: String) throws(SocketError) {
         guard zmq_socket_monitor(open, endpoint, events) == 0 else { throw SocketError.last("watch a connection") }
-        isMonitored = true
     }
 
     /// To be called while the other end is still there. libzmq's I/O thread waits for ever, and every socket of the
     /// process with it, when it has an event for a monitor that nobody reads.
+    /// Nothing happens where there is none.
     func endMonitoring() {
-        if isMonitored, let pointer { zmq_socket_monitor(pointer, nil, 0) }
-        isMonitored = false
+        if let pointer { zmq_socket_monitor(pointer, nil, 0) }
     }
 
     func close() {

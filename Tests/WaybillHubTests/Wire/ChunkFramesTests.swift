@@ -51,7 +51,7 @@ import WaybillSocket
         let whole = [UInt8](repeating: 0, count: ChunkFrames.bytesMax)
         var inSomeQueue: [SharedFrame] = []
         for index in 0..<3 * ChunkFrames.queuedMax {
-            // As large as all that is kept, but for some; only the count matters here.
+            // Now and then one as large as all that may be kept, which drives out those before it.
             let frame = index % 1000 == 0 ? SharedFrame(whole) : SharedFrame([1])
             frames.keep(frame, index, of: one)
             if index % 1000 == 1 { inSomeQueue.append(frame) }
