@@ -54,7 +54,7 @@ struct Derive {
     private func makeReady() throws -> Set<String> {
         var empty: Set<String> = []
         for subjob in job.subjobs {
-            try RowsSchema.createRowsTable(subjob.table, version: version, in: db)
+            try RowsSchema.createRowsTables(subjob.table, version: version, in: db)
             let now = NowView(subjob: subjob, db: db)
             try now.create()
             if try RowsChange(subjob: subjob, version: version, db: db).isFirst() {
@@ -214,7 +214,7 @@ struct NowView {
         try db.execute(
             sql: """
                 CREATE TEMP VIEW \(quoted("now_" + shape.name)) AS
-                SELECT \(scope)\(columns) FROM main.\(RowsSchema.rowsTable(shape)) WHERE _died = \(RowsSchema.forever)
+                SELECT \(scope)\(columns) FROM main.\(RowsSchema.rowsTable(shape))
                 """)
     }
 
@@ -246,7 +246,6 @@ struct NowView {
             sql: """
                 CREATE INDEX IF NOT EXISTS main.\(quoted(name))
                 ON \(RowsSchema.rowsTable(subjob.table)) (\(columns.map(quoted).joined(separator: ", ")))
-                WHERE _died = \(RowsSchema.forever)
                 """)
     }
 

@@ -69,7 +69,6 @@ private struct FillTable {
     let db: Database
 
     private var shape: TableShape { subjob.table }
-    private var rows: String { RowsSchema.rowsTable(shape) }
     private var target: String { "package." + quoted(shape.name) }
     private var removedTarget: String { "package." + quoted(shape.name + Rows.removedSuffix) }
     private var columns: String { shape.columns.map { quoted($0.name) }.joined(separator: ", ") }
@@ -82,7 +81,7 @@ private struct FillTable {
         }
         let difference = try TableDifference(shape: shape, base: base, version: version, in: db)
         if subjob.policy == .full {
-            guard try difference.isAny(removal: subjob.removal) else {
+            guard try difference.isAny(removal: subjob.removal, in: db) else {
                 return FilledTable(shape: shape, rows: 0, removed: 0)
             }
             return FilledTable(shape: shape, rows: try insertAll(), removed: 0, isWhole: true)
@@ -98,14 +97,18 @@ private struct FillTable {
         return FilledTable(shape: shape, rows: written, removed: Int64(db.changesCount))
     }
 
+    private func seen() throws -> RowsAt {
+        try RowsAt(shape, at: version, as: ":now", scopes: "scope_seen", in: db)
+    }
+
     /// A sentence about a key that stands in two of the scopes that these stores see. Asked only when SQLite has
     /// refused it.
     func describeSharedKey() throws -> String? {
         let row = try Row.fetchOne(
             db,
             sql: """
-                SELECT min(_scope) AS _one, max(_scope) AS _other, \(key) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_seen) AND _born <= :now AND _died > :now
+                SELECT min(_scope) AS _one, max(_scope) AS _other, \(key)
+                FROM (\(try seen().select("_scope, \(key)")))
                 GROUP BY \(key) HAVING count(*) > 1 ORDER BY \(key) LIMIT 1
                 """,
             arguments: ["now": version])
@@ -120,16 +123,9 @@ private struct FillTable {
     private func insertAll() throws -> Int64 {
         // The rows of one scope stand in key order already, those of several are sorted.
         let isOne = try Int.fetchOne(db, sql: "SELECT count(*) FROM temp.scope_seen") == 1
+        let scopes = "_scope \(isOne ? "=" : "IN") (SELECT scope FROM temp.scope_seen)"
         try db.execute(
-            sql: """
-                -- Primary key (_scope, …). The plus signs keep SQLite from the index (_scope, _born), which would look up
-                -- nearly every row of the table one by one.
-                INSERT INTO \(target) (\(columns))
-                SELECT \(columns) FROM \(rows)
-                WHERE _scope \(isOne ? "=" : "IN") (SELECT scope FROM temp.scope_seen)
-                    AND +_born <= :now AND +_died > :now
-                ORDER BY \(key)
-                """,
+            sql: "INSERT INTO \(target) (\(columns)) \(try seen().select(columns, scopes: scopes)) ORDER BY \(key)",
             arguments: ["now": version])
         return Int64(db.changesCount)
     }

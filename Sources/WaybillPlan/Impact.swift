@@ -157,7 +157,7 @@ private struct CountTable {
     /// nil for a full package.
     private var base: Int64? { plan.contentVersion }
     private var shape: TableShape { subjob.table }
-    private var rows: String { RowsSchema.rowsTable(shape) }
+    private var columns: String { shape.columns.map { quoted($0.name) }.joined(separator: ", ") }
     private var arguments: StatementArguments { ["base": base, "now": version] }
 
     /// Rows that came are counted as changed: no limit tells them apart.
@@ -170,7 +170,10 @@ private struct CountTable {
         guard isHeldAsked || priceColumn != nil else { return impact }
         try plan.stageScopes(of: shape.name, in: db)
         if isHeldAsked { impact.had = try rowsHeld(whenRemoved: filled.removed) }
-        if let priceColumn { impact.priceMoves = try priceMoves(priceColumn) }
+        if let priceColumn, let base {
+            let difference = try TableDifference(shape: shape, base: base, version: version, in: db)
+            impact.priceMoves = try priceMoves(priceColumn, difference)
+        }
         return impact
     }
 
@@ -180,38 +183,37 @@ private struct CountTable {
             isKeysOnly: shape.valueColumns.isEmpty)
         try plan.stageScopes(of: shape.name, in: db)
         guard let base else {
-            // Primary key (_scope, …).
+            let shown = try RowsAt(shape, at: version, as: ":now", scopes: "scope_now", in: db)
             let row = try Row.fetchOne(
                 db,
                 sql: """
-                    SELECT count(*) AS added, ifnull(sum(\(length("new"))), 0) AS bytes FROM \(rows) AS new
-                    WHERE new._scope IN (SELECT scope FROM temp.scope_now)
-                        AND new._born <= :now AND new._died > :now
+                    SELECT count(*) AS added, ifnull(sum(\(length("new"))), 0) AS bytes
+                    FROM (\(shown.select(columns))) AS new
                     """,
                 arguments: ["now": version])
             impact.added = row?["added"] ?? 0
             impact.valueBytes = row?["bytes"] ?? 0
             return impact
         }
-        try countWritten(&impact)
-        if subjob.removal == .delete {
-            try countRemoved(try TableDifference(shape: shape, base: base, version: version, in: db), &impact)
-        }
-        if let column = subjob.priceColumn { impact.priceMoves = try priceMoves(column) }
+        let difference = try TableDifference(shape: shape, base: base, version: version, in: db)
+        try countWritten(difference, &impact)
+        if subjob.removal == .delete { try countRemoved(difference, &impact) }
+        if let column = subjob.priceColumn { impact.priceMoves = try priceMoves(column, difference) }
         return impact
     }
 
-    private func countWritten(_ impact: inout TableImpact) throws {
+    private func countWritten(_ difference: TableDifference, _ impact: inout TableImpact) throws {
         let row = try Row.fetchOne(
             db,
             sql: """
                 SELECT
-                    count(*) FILTER (WHERE old._scope IS NULL) AS added,
-                    count(*) FILTER (WHERE old._scope IS NOT NULL) AS changed,
-                    ifnull(sum(\(length("new"))), 0) AS bytes
-                FROM (\(try TableDifference.cameRows(of: shape, in: db))) AS new
-                LEFT JOIN \(rows) AS old ON \(isHeldRow)
-                WHERE old._scope IS NULL OR NOT (\(sameValues))
+                    count(*) FILTER (WHERE NOT _is_held) AS added,
+                    count(*) FILTER (WHERE _is_held) AS changed,
+                    ifnull(sum(_length), 0) AS bytes
+                FROM (
+                    SELECT \(difference.isHeld()) AS _is_held, \(length("new")) AS _length
+                    FROM (\(difference.changedRows)) AS new
+                )
                 """,
             arguments: arguments)
         impact.added = row?["added"] ?? 0
@@ -243,36 +245,38 @@ private struct CountTable {
         if let limit = limits.maxRemovedPercent { factor = limit > 0 ? max(factor, 100 / limit) : .infinity }
         let bound = Double(removed) * factor
         let most = bound < 1e15 ? Int64(bound.rounded(.up)) : Int64.max - 1
-        // Primary key (_scope, …), left at the bound.
+        guard let base else { return nil }
+        // Left at the bound.
+        let held = try RowsAt(shape, at: base, as: ":base", scopes: "scope_held", in: db)
         let counted =
             try Int64.fetchOne(
                 db,
                 sql: """
-                    SELECT count(*) FROM (
-                        SELECT 1 FROM \(rows)
-                        -- The + keeps it on the table: index (_scope, _born) would look every row up in it.
-                        WHERE _scope IN (SELECT scope FROM temp.scope_held) AND +_born <= :base AND _died > :base
-                        LIMIT :most
-                    )
+                    SELECT count(*) FROM (\(held.select("1")) LIMIT :most)
                     """,
                 arguments: ["base": base, "most": most + 1]) ?? 0
         return counted > most ? nil : counted
     }
 
-    private func priceMoves(_ column: String) throws -> [PriceMove] {
+    private func priceMoves(_ column: String, _ difference: TableDifference) throws -> [PriceMove] {
         let unit = PriceMove.unit(of: column)
         let (before, after) = ("CAST(old.\(quoted(column)) AS REAL)", "CAST(new.\(quoted(column)) AS REAL)")
+        let moves = difference.held.sources("old").map { source in
+            """
+            SELECT \(shape.key.map { "new." + quoted($0) }.joined(separator: ", ")), \(before) AS _before, \(after) AS _after
+            FROM (\(difference.cameRows)) AS new CROSS JOIN \(source.table) AS old
+            WHERE \(source.condition) AND \(TableDifference.sameKey(shape))
+                AND old.\(quoted(column)) <> new.\(quoted(column))
+            """
+        }.joined(separator: "\nUNION ALL\n")
         let found = try Row.fetchAll(
             db,
             sql: """
-                SELECT \(shape.key.map { "CAST(new.\(quoted($0)) AS TEXT)" }.joined(separator: ", ")),
-                    \(before) AS _before, \(after) AS _after
-                FROM (\(try TableDifference.cameRows(of: shape, in: db))) AS new
-                JOIN \(rows) AS old ON \(isHeldRow)
-                WHERE old.\(quoted(column)) <> new.\(quoted(column))
+                SELECT \(shape.key.map { "CAST(\(quoted($0)) AS TEXT)" }.joined(separator: ", ")), _before, _after
+                FROM (\(moves))
                 -- NULL, for a price that was 0, comes last.
-                ORDER BY abs(\(after) - \(before)) / nullif(abs(\(before)), 0) DESC,
-                    \(shape.key.map { "new." + quoted($0) }.joined(separator: ", "))
+                ORDER BY abs(_after - _before) / nullif(abs(_before), 0) DESC,
+                    \(shape.key.map(quoted).joined(separator: ", "))
                 LIMIT \(Impact.priceMovesMax)
                 """,
             arguments: arguments)
@@ -281,21 +285,6 @@ private struct CountTable {
                 key: shape.key.indices.map { row[$0] ?? "" }, column: column, before: row["_before"] / unit,
                 after: row["_after"] / unit)
         }
-    }
-
-    // MARK: relations
-
-    /// The row with the key of `new` that the stores have, at most one. Primary key (_scope, key…).
-    private var isHeldRow: String {
-        """
-        old._scope IN (SELECT scope FROM temp.scope_before) AND old._born <= :base AND old._died > :base
-            AND \(shape.key.map { "old.\(quoted($0)) = new.\(quoted($0))" }.joined(separator: " AND "))
-        """
-    }
-
-    private var sameValues: String {
-        let pairs = shape.valueColumns.map { "old.\(quoted($0.name)) IS new.\(quoted($0.name))" }
-        return pairs.isEmpty ? "true" : pairs.joined(separator: " AND ")
     }
 
     /// Bytes of a row's values, and two for each column.

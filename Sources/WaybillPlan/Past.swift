@@ -121,13 +121,9 @@ extension Rows {
     private func died(of job: Job, in db: Database) throws -> [JobPast.Died] {
         var counts: [Int64: Int64] = [:]
         for subjob in job.subjobs where try db.tableExists(RowsSchema.rowsName(subjob.table)) {
-            // Index died_…, which holds rows of the past and no others.
             let rows = try Row.fetchAll(
                 db,
-                sql: """
-                    SELECT _died, count(*) AS count FROM \(RowsSchema.rowsTable(subjob.table))
-                    WHERE _died < \(RowsSchema.forever) GROUP BY _died
-                    """)
+                sql: "SELECT _died, count(*) AS count FROM \(RowsSchema.endedTable(subjob.table)) GROUP BY _died")
             for row in rows { counts[row["_died"], default: 0] += row["count"] }
         }
         return counts.map { JobPast.Died(version: $0.key, rows: $0.value) }.sorted { $0.version < $1.version }
@@ -206,20 +202,17 @@ extension Rows {
         let entries = try Row.fetchAll(
             db, sql: "SELECT scope, version FROM scope_change WHERE table_name = ? AND version <= ? LIMIT ?",
             arguments: [table.name, floor, left])
-        let rows = RowsSchema.rowsTable(table)
-        let key = (["_scope"] + table.key.map(quoted) + ["_born"]).joined(separator: ", ")
+        let ended = RowsSchema.endedTable(table)
+        let key = (["_scope", "_died"] + table.key.map(quoted)).joined(separator: ", ")
         var gone: Int64 = 0
         for entry in entries where left > 0 {
             let scope: String = entry["scope"]
             let version: Int64 = entry["version"]
-            // Index died_… (_scope, _died) finds them, the primary key removes them. Two bounds in place of "=", from
-            // which SQLite would not make a step of that partial index.
+            // Primary key (_scope, _died, …): one range of it.
             try db.execute(
                 sql: """
-                    DELETE FROM \(rows) WHERE (\(key)) IN (
-                        SELECT \(key) FROM \(rows)
-                        WHERE _scope = :scope AND _died >= :died AND _died <= :died AND _died < \(RowsSchema.forever)
-                        LIMIT :limit)
+                    DELETE FROM \(ended) WHERE (\(key)) IN (
+                        SELECT \(key) FROM \(ended) WHERE _scope = :scope AND _died = :died LIMIT :limit)
                     """,
                 arguments: ["scope": scope, "died": version, "limit": left])
             gone += Int64(db.changesCount)

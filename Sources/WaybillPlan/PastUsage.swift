@@ -10,10 +10,7 @@ public enum PastUsage {
     public static func extent(of jobs: [Job], in db: Database) throws -> (rows: Int64, bytes: Int64) {
         var extent: (rows: Int64, bytes: Int64) = (0, 0)
         for shape in jobs.flatMap(\.subjobs).map(\.table) where try db.tableExists(RowsSchema.rowsName(shape)) {
-            let table = RowsSchema.rowsTable(shape)
-            // Index died_…, which holds rows of the past and no others.
-            let rows =
-                try Int64.fetchOne(db, sql: "SELECT count(*) FROM \(table) WHERE _died < \(RowsSchema.forever)") ?? 0
+            let rows = try Int64.fetchOne(db, sql: "SELECT count(*) FROM \(RowsSchema.endedTable(shape))") ?? 0
             guard rows > 0 else { continue }
             extent.rows += rows
             extent.bytes += try rows * rowBytes(shape, in: db)
@@ -21,21 +18,19 @@ public enum PastUsage {
         return extent
     }
 
-    /// Bytes of a row of the past, judged by some rows: the row itself and its entries in two indexes, which repeat
-    /// scope and key.
+    /// Bytes of a row of the past, judged by some rows.
     private static func rowBytes(_ shape: TableShape, in db: Database) throws -> Int64 {
         func length(_ columns: [String]) -> String {
             columns.map { "coalesce(length(CAST(\(quoted($0)) AS BLOB)), 0)" }.joined(separator: " + ")
         }
-        let values = shape.valueColumns.map(\.name)
         let mean = try Double.fetchOne(
             db,
             sql: """
-                SELECT avg(3 * (\(length(["_scope"] + shape.key)))\(values.isEmpty ? "" : " + " + length(values)))
-                FROM (SELECT * FROM \(RowsSchema.rowsTable(shape)) LIMIT 200)
+                SELECT avg(\(length(["_scope"] + shape.columns.map(\.name))))
+                FROM (SELECT * FROM \(RowsSchema.endedTable(shape)) LIMIT 200)
                 """)
         // Versions, headers and pages that are not full.
-        return Int64(((mean ?? 0) * 1.25).rounded()) + 60
+        return Int64(((mean ?? 0) * 1.25).rounded()) + 20
     }
 
     /// A store that lacks something for longer than any other, so that the past is kept for it.

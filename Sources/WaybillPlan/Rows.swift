@@ -98,6 +98,7 @@ public final class Rows {
         try db.execute(sql: "PRAGMA wal_autocheckpoint = \(RowsLimits.logPagesMax)")
         try db.execute(sql: "ATTACH DATABASE ? AS hq", arguments: [Rows.readOnlyURI(hqPath)])
         try RowsSchema.install(in: db)
+        try RowsSchema.dropFormerTables(in: db)
         try db.execute(
             sql: """
                 INSERT INTO meta (name, value) VALUES ('epoch', :epoch)
@@ -273,7 +274,7 @@ public final class Rows {
 
     func forgetRows(of job: Job, in db: Database) throws {
         for subjob in job.subjobs {
-            try db.execute(sql: "DROP TABLE IF EXISTS \(RowsSchema.rowsTable(subjob.table))")
+            try RowsSchema.dropRowsTables(subjob.table, in: db)
             try db.execute(sql: "DELETE FROM scope_change WHERE table_name = ?", arguments: [subjob.table.name])
         }
         try db.execute(sql: "DELETE FROM member WHERE job = ?", arguments: [job.id.rawValue])

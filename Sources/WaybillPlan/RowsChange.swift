@@ -22,6 +22,7 @@ struct RowsChange {
 
     private var shape: TableShape { subjob.table }
     private var rows: String { RowsSchema.rowsTable(shape) }
+    private var ended: String { RowsSchema.endedTable(shape) }
     private var columns: String { list(shape.columns.map(\.name)) }
     private var key: String { list(shape.key) }
 
@@ -38,13 +39,10 @@ struct RowsChange {
         return sameKey + values.joined()
     }
 
-    /// Whether nothing was ever worked out for the table, and it refuses what `staged` would refuse.
+    /// Whether no row of the table stands, and none has ended that a store may still have.
     func isFirst() throws -> Bool {
-        guard try Bool.fetchOne(db, sql: "SELECT NOT EXISTS (SELECT 1 FROM \(rows))") == true else { return false }
-        // Older programs made it without STRICT.
-        return try Bool.fetchOne(
-            db, sql: "SELECT strict FROM pragma_table_list WHERE schema = 'main' AND name = ?",
-            arguments: [RowsSchema.rowsName(shape)]) ?? false
+        try Bool.fetchOne(
+            db, sql: "SELECT NOT EXISTS (SELECT 1 FROM \(rows)) AND NOT EXISTS (SELECT 1 FROM \(ended))") ?? false
     }
 
     /// Runs the subjob's query straight into a table that holds nothing: there is nothing to compare with.
@@ -53,12 +51,12 @@ struct RowsChange {
     func insertFirst() throws -> Int {
         try db.execute(
             sql: """
-                INSERT INTO \(rows) (_scope, \(columns), _born, _died)
-                SELECT _scope, \(columns), :version, \(RowsSchema.forever) FROM (\(subjob.rows))
+                INSERT INTO \(rows) (_scope, \(columns), _born)
+                SELECT _scope, \(columns), :version FROM (\(subjob.rows))
                 """,
             arguments: ["version": version])
         let born = db.changesCount
-        try noteScopes("\(scopesOfTable) SELECT name AS _scope FROM scope WHERE name IS NOT NULL")
+        try noteScopes("\(scopes(of: rows)) SELECT name AS _scope FROM scope WHERE name IS NOT NULL")
         return born
     }
 
@@ -92,22 +90,25 @@ struct RowsChange {
         let now = NowView(subjob: subjob, db: db)
         if isMuch { try now.dropIndexes() }
         let died = try isMuch ? endEach() : endGone()
-        let born = try insertFresh()
+        let born = try writeFresh()
+        if isMuch { try removeEach() }
         if isMuch { try now.createIndex() }
+        if died + born > 0 {
+            // One pass over the narrow index (_scope, _born), which SQLite does not take for "=", and a step for each scope.
+            try noteScopes(
+                """
+                SELECT DISTINCT _scope FROM \(rows)
+                WHERE _born >= :version AND \(try RowsSchema.isInBornIndex(shape, in: db))
+                UNION
+                SELECT hop.name FROM (\(scopes(of: ended)) SELECT name FROM scope) AS hop
+                WHERE EXISTS (SELECT 1 FROM \(ended) WHERE _scope = hop.name AND _died = :version)
+                """)
+        }
         try db.execute(sql: "DROP TABLE temp.gone; DROP TABLE temp.staged")
-        guard died + born > 0 else { return false }
-        // One pass over the narrow indexes (_scope, _born) and (_scope, _died); only when something changed.
-        try noteScopes(
-            """
-            SELECT DISTINCT _scope FROM \(rows)
-            WHERE _born = :version AND \(try RowsSchema.isInBornIndex(shape, in: db))
-            UNION
-            SELECT DISTINCT _scope FROM \(rows) WHERE _died = :version AND _died < \(RowsSchema.forever)
-            """)
-        return true
+        return died + born > 0
     }
 
-    /// Keys of rows that stand and are not in `staged`, in `temp.gone`; some of them when they are many.
+    /// Rows that stand and are not in `staged`, in `temp.gone`; some of them when they are many.
     ///
     /// - Returns: whether they are many.
     private func findGone() throws -> Bool {
@@ -117,37 +118,60 @@ struct RowsChange {
             sql: """
                 DROP TABLE IF EXISTS temp.gone;
                 CREATE TEMP TABLE gone AS
-                SELECT known._scope, \(list(shape.key, of: "known")), known._born FROM \(rows) AS known
-                WHERE \(isGone) LIMIT \(most)
+                SELECT \(knownRow) FROM \(rows) AS known WHERE \(isGone) LIMIT \(most)
                 """)
         return try Int.fetchOne(db, sql: "SELECT count(*) FROM temp.gone") ?? 0 >= most
     }
 
-    /// Ends the rows of `temp.gone`: by the primary key, all of it.
+    /// Ends the rows of `temp.gone`. Those of which another version is staged are left standing for it.
     private func endGone() throws -> Int {
         try db.execute(
             sql: """
-                UPDATE \(rows) SET _died = :version
-                WHERE (_scope, \(key), _born) IN (SELECT _scope, \(key), _born FROM temp.gone)
+                INSERT INTO \(ended) (_scope, \(columns), _born, _died)
+                SELECT _scope, \(columns), _born, :version FROM temp.gone ORDER BY _scope, \(key)
+                """,
+            arguments: ["version": version])
+        let died = db.changesCount
+        try db.execute(
+            sql: """
+                DELETE FROM \(rows) WHERE (_scope, \(key)) IN (
+                    SELECT _scope, \(key) FROM temp.gone AS known
+                    WHERE NOT EXISTS (SELECT 1 FROM temp.staged AS staged WHERE staged._scope = known._scope AND \(sameKey))
+                )
+                """)
+        return died
+    }
+
+    /// The same of all rows that are not in `staged`, in one pass; none is removed.
+    private func endEach() throws -> Int {
+        try db.execute(
+            sql: """
+                INSERT INTO \(ended) (_scope, \(columns), _born, _died)
+                SELECT \(knownRow), :version FROM \(rows) AS known WHERE \(isGone)
                 """,
             arguments: ["version": version])
         return db.changesCount
     }
 
-    /// Ends all rows that are not in `staged`, in one pass.
-    private func endEach() throws -> Int {
+    /// Removes rows whose key is not staged. When all that is staged stands, the numbers tell whether there are any.
+    private func removeEach() throws {
+        let isAny = try Bool.fetchOne(
+            db, sql: "SELECT (SELECT count(*) FROM \(rows)) > (SELECT count(*) FROM temp.staged)")
+        guard isAny == true else { return }
         try db.execute(
-            sql: "UPDATE \(rows) AS known SET _died = :version WHERE \(isGone)", arguments: ["version": version])
-        return db.changesCount
+            sql: """
+                DELETE FROM \(rows) AS known WHERE NOT EXISTS (
+                    SELECT 1 FROM temp.staged AS staged WHERE staged._scope = known._scope AND \(sameKey)
+                )
+                """)
     }
+
+    /// The columns of a row that stands as those of `temp.gone`.
+    private var knownRow: String { "known._scope, \(list(shape.columns.map(\.name), of: "known")), known._born" }
 
     /// Of a row that stands. Look-ups by the primary key (_scope, key): one ordered pass over either side.
     private var isGone: String {
-        """
-        known._died = \(RowsSchema.forever) AND NOT EXISTS (
-            SELECT 1 FROM temp.staged AS staged WHERE staged._scope = known._scope AND \(sameRow)
-        )
-        """
+        "NOT EXISTS (SELECT 1 FROM temp.staged AS staged WHERE staged._scope = known._scope AND \(sameRow))"
     }
 
     /// Takes `staged` for all rows with these values, and touches no other.
@@ -159,27 +183,30 @@ struct RowsChange {
                 \(known(slice)) WHERE \(isGone)
                 """)
         let died = try endGone()
-        try db.execute(
-            sql: """
-                DELETE FROM temp.staged AS staged WHERE EXISTS (
-                    SELECT 1 FROM \(rows) AS known
-                    WHERE known._scope = staged._scope AND \(sameKey) AND known._died = \(RowsSchema.forever)
+        let born = try writeFresh()
+        if died + born > 0 {
+            // Index (_scope, _born): a step for each scope.
+            try noteScopes(
+                """
+                SELECT _scope FROM temp.gone
+                UNION
+                SELECT _scope FROM (SELECT DISTINCT _scope FROM temp.staged) AS staged
+                WHERE EXISTS (
+                    SELECT 1 FROM \(rows) AS known WHERE known._scope = staged._scope AND known._born >= :version
+                        AND \(try RowsSchema.isInBornIndex(shape, in: db))
                 )
                 """)
-        let born = try insertFresh()
-        if died + born > 0 {
-            try noteScopes("SELECT _scope FROM temp.gone UNION SELECT _scope FROM temp.staged")
         }
         try db.execute(sql: "DROP TABLE temp.gone; DROP TABLE temp.staged")
         return died + born > 0
     }
 
-    /// SELECT of the scope, key and birth of rows with the slice's values; for a condition that they stand.
+    /// SELECT of the rows that stand with the slice's values; for a condition.
     private func known(_ slice: SliceTable) -> String {
-        let selected = "SELECT known._scope, \(list(shape.key, of: "known")), known._born"
+        let selected = "SELECT \(knownRow)"
         let column = "known." + quoted(slice.column)
         guard slice.column == shape.key.first else {
-            // By the index slice_TABLE (column) of the rows that stand.
+            // By the index slice_TABLE (column).
             return """
                 \(selected)
                 FROM \(slice.table) AS slice CROSS JOIN \(rows) AS known ON \(column) = slice.\(slice.value)
@@ -187,36 +214,38 @@ struct RowsChange {
         }
         // Each scope and value by the primary key (_scope, key).
         return """
-            \(scopesOfTable)
+            \(scopes(of: rows))
             \(selected)
             FROM scope CROSS JOIN \(slice.table) AS slice
             CROSS JOIN \(rows) AS known ON known._scope = scope.name AND \(column) = slice.\(slice.value)
             """
     }
 
-    /// `scope (name)`: all scopes of the table, and a NULL after the last. By hops over the primary key (_scope, …): a
-    /// step for each of them, not for each row.
-    private var scopesOfTable: String {
+    /// `scope (name)`: all scopes of a table, and a NULL after the last. By hops over the primary key (_scope, …): a step
+    /// for each of them, not for each row.
+    private func scopes(of table: String) -> String {
         """
         WITH RECURSIVE scope (name) AS (
-            SELECT min(_scope) FROM \(rows)
+            SELECT min(_scope) FROM \(table)
             UNION ALL
-            SELECT (SELECT min(_scope) FROM \(rows) WHERE _scope > scope.name) FROM scope WHERE scope.name IS NOT NULL
+            SELECT (SELECT min(_scope) FROM \(table) WHERE _scope > scope.name) FROM scope WHERE scope.name IS NOT NULL
         )
         """
     }
 
-    /// Staged rows that do not stand yet become rows of this version.
-    private func insertFresh() throws -> Int {
+    /// Staged rows that do not stand yet become rows of this version, in place of those with their keys.
+    private func writeFresh() throws -> Int {
+        // What stands is compared where it is found: a condition that reads the table would have SQLite copy all first.
+        let values = shape.valueColumns.map { quoted($0.name) }
+        let differing = values.map { "\(rows).\($0) IS NOT excluded.\($0)" }.joined(separator: " OR ")
+        let update = """
+            UPDATE SET \(values.map { "\($0) = excluded.\($0), " }.joined())_born = excluded._born WHERE \(differing)
+            """
         try db.execute(
             sql: """
-                INSERT INTO \(rows) (_scope, \(columns), _born, _died)
-                SELECT staged._scope, \(list(shape.columns.map(\.name), of: "staged")), :version, \(RowsSchema.forever)
-                FROM temp.staged AS staged
-                WHERE NOT EXISTS (
-                    SELECT 1 FROM \(rows) AS known
-                    WHERE known._scope = staged._scope AND \(sameKey) AND known._died = \(RowsSchema.forever)
-                )
+                INSERT INTO \(rows) (_scope, \(columns), _born)
+                SELECT _scope, \(columns), :version FROM temp.staged WHERE true
+                ON CONFLICT (_scope, \(key)) DO \(values.isEmpty ? "NOTHING" : update)
                 """,
             arguments: ["version": version])
         return db.changesCount

@@ -8,8 +8,11 @@ import WaybillModel
 /// Each row of a store table is kept with the versions between which it was true: visible at version v when
 /// `_born <= v < _died`. The content of a scope at any kept version, and the net difference between any two, are
 /// therefore plain queries; no log of changes has to be replayed, and cancelled sessions leave nothing to repair.
+///
+/// Rows that stand are in `rows_TABLE`, rows that have ended in `ended_TABLE`: what stands is changed where it is, what
+/// ends is written behind what has ended before, and forgotten from the other end.
 enum RowsSchema {
-    /// `_died` of a row that is still true.
+    /// `_died` of a membership that is still true; of a row that stands, where it is asked together with those that ended.
     static let forever = Int64.max
 
     /// What hides an HQ table of the same name from a job's queries.
@@ -81,17 +84,21 @@ enum RowsSchema {
     }
 
     static let rowsPrefix = "rows_"
+    static let endedPrefix = "ended_"
 
-    /// The name in `rows.db` of the versioned rows of a store table.
+    /// The name in `rows.db` of the rows of a store table that stand.
     static func rowsName(_ shape: TableShape) -> String { rowsPrefix + shape.name }
 
     /// The same, quoted.
     static func rowsTable(_ shape: TableShape) -> String { quoted(rowsName(shape)) }
 
-    /// Makes the versioned table of a shape. A table of another shape must have been dropped before.
+    /// Those that have ended, quoted.
+    static func endedTable(_ shape: TableShape) -> String { quoted(endedPrefix + shape.name) }
+
+    /// Makes the versioned tables of a shape. Tables of another shape must have been dropped before.
     ///
     /// - Parameter version: of the derivation at hand. No base is older than the first that filled the table.
-    static func createRowsTable(_ shape: TableShape, version: Int64, in db: Database) throws {
+    static func createRowsTables(_ shape: TableShape, version: Int64, in db: Database) throws {
         let name = rowsTable(shape)
         let key = shape.key.map(quoted).joined(separator: ", ")
         try db.execute(
@@ -100,19 +107,42 @@ enum RowsSchema {
                     _scope TEXT NOT NULL,
                     \(columnDeclarations(shape)),
                     _born INTEGER NOT NULL,
-                    _died INTEGER NOT NULL,
-                    PRIMARY KEY (_scope, \(key), _born)
+                    PRIMARY KEY (_scope, \(key))
                 ) WITHOUT ROWID, STRICT;
-                -- What came and what went after a version, in one scope: the whole cost of a delta. No delta asks for the
-                -- rows of the first version, which are most of the table: they are not in it.
+                -- What came after a version, in one scope. No delta asks for the rows of the first version, which are most
+                -- of the table: they are not in it.
                 CREATE INDEX IF NOT EXISTS \(quoted(bornIndex(shape))) ON \(name) (_scope, _born)
                     WHERE \(isBornLater(than: version));
-                CREATE INDEX IF NOT EXISTS \(quoted("died_" + shape.name)) ON \(name) (_scope, _died)
-                    WHERE _died < \(forever);
+                -- What went after a version, in one scope, is one range of it.
+                CREATE TABLE IF NOT EXISTS \(endedTable(shape)) (
+                    _scope TEXT NOT NULL,
+                    _died INTEGER NOT NULL,
+                    \(columnDeclarations(shape)),
+                    _born INTEGER NOT NULL,
+                    PRIMARY KEY (_scope, _died, \(key))
+                ) WITHOUT ROWID, STRICT;
                 """)
     }
 
-    private static func bornIndex(_ shape: TableShape) -> String { "born_" + shape.name }
+    static func dropRowsTables(_ shape: TableShape, in db: Database) throws {
+        try db.execute(sql: "DROP TABLE IF EXISTS \(rowsTable(shape)); DROP TABLE IF EXISTS \(endedTable(shape))")
+    }
+
+    /// Gives up what older programs kept, rows of the past among those that stand: the next derivation of each job is then
+    /// its first, and stores get their tables whole once more.
+    static func dropFormerTables(in db: Database) throws {
+        let former = try String.fetchAll(
+            db,
+            sql: """
+                SELECT name FROM main.sqlite_schema AS made WHERE type = 'table' AND name GLOB '\(rowsPrefix)*'
+                    AND EXISTS (SELECT 1 FROM pragma_table_info(made.name, 'main') AS own WHERE own.name = '_died')
+                """)
+        guard !former.isEmpty else { return }
+        for name in former { try db.execute(sql: "DROP TABLE main.\(quoted(name))") }
+        try db.execute(sql: "UPDATE job SET shapes = ''")
+    }
+
+    static func bornIndex(_ shape: TableShape) -> String { "born_" + shape.name }
 
     /// Not a bound: SQLite would take it for the one from which to read the index.
     private static func isBornLater(than version: Int64) -> String { "_born <> \(version)" }
@@ -122,13 +152,31 @@ enum RowsSchema {
         let sql = try String.fetchOne(
             db, sql: "SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = ?",
             arguments: [bornIndex(shape)])
-        // Those of older programs hold every row.
         guard let sql, let condition = sql.range(of: "WHERE ") else { return "true" }
         return String(sql[condition.upperBound...])
     }
 
+    /// SELECT of columns of the rows that were visible at a version, from both tables.
+    ///
+    /// - Parameters:
+    ///   - version: an SQL parameter.
+    ///   - scopes: a condition on `_scope`, of which both primary keys make ranges.
+    ///   - condition: more of it.
+    static func visible(
+        _ columns: String, of shape: TableShape, at version: String, scopes: String, condition: String = "true"
+    ) -> String {
+        """
+        SELECT \(columns) FROM \(rowsTable(shape)) WHERE \(scopes) AND +_born <= \(version) AND \(condition)
+        UNION ALL
+        SELECT \(columns) FROM \(endedTable(shape))
+        WHERE \(scopes) AND _died > \(version) AND _born <= \(version) AND \(condition)
+        """
+    }
+
+    /// The key first: of other tables WITHOUT ROWID SQLite 3.40 takes one column for another when it checks a file.
     static func columnDeclarations(_ shape: TableShape) -> String {
-        shape.columns
+        let key = shape.key.compactMap { name in shape.columns.first { $0.name == name } }
+        return (key + shape.valueColumns)
             .map { "\(quoted($0.name)) \($0.type.rawValue)\($0.isNullable ? "" : " NOT NULL")" }
             .joined(separator: ",\n    ")
     }

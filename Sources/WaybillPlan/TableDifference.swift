@@ -13,54 +13,75 @@ struct TableDifference {
     let shape: TableShape
     let base: Int64
     let version: Int64
-    let db: Database
-    /// See ``cameRows(of:in:)``.
-    private let cameRows: String
-    /// Nearly everything has changed, in the one scope that the stores see and saw.
-    private let isMuch: Bool
+    /// What the stores had, in the scopes to look at.
+    let held: RowsAt
+    /// What they are to have.
+    let shown: RowsAt
+    /// The stores see and saw one scope, the same: what stands of what they had is what they are to have.
+    private let isOneScope: Bool
+    /// Scopes that they see and did not see, or the other way round.
+    private let (hasNewScopes, hasLostScopes): (Bool, Bool)
+    /// Query for the rows that came after the base in a scope seen all along, and for all rows of a scope seen newly;
+    /// some of them the stores may have just so, from another scope or from before.
+    let cameRows: String
 
     init(shape: TableShape, base: Int64, version: Int64, in db: Database) throws {
         self.shape = shape
         self.base = base
         self.version = version
-        self.db = db
-        cameRows = try TableDifference.cameRows(of: shape, in: db)
-        isMuch = try TableDifference.isMuch(shape, base: base, version: version, db)
-    }
-
-    /// Query for the rows that came after the base in a scope seen all along, and for all rows of a scope seen newly;
-    /// some of them the stores may have just so, from another scope or from before. To be bound: base, now.
-    static func cameRows(of shape: TableShape, in db: Database) throws -> String {
-        let rows = RowsSchema.rowsTable(shape)
-        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
-        return """
-            -- Index (_scope, _born).
-            SELECT \(columns) FROM \(rows)
-            WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE is_before) AND _born > :base
-                AND _born <= :now AND \(try RowsSchema.isInBornIndex(shape, in: db)) AND _died > :now
-            UNION ALL
-            -- Primary key (_scope, …).
-            SELECT \(columns) FROM \(rows)
-            WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE NOT is_before) AND _born <= :now AND _died > :now
-            """
+        held = try RowsAt(shape, at: base, as: ":base", scopes: "scope_before", in: db)
+        shown = try RowsAt(shape, at: version, as: ":now", scopes: "scope_now", in: db)
+        func isAny(_ condition: String) throws -> Bool {
+            try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM temp.\(condition))") ?? false
+        }
+        hasNewScopes = try isAny("scope_now WHERE NOT is_before")
+        hasLostScopes = try isAny("scope_before WHERE NOT is_now")
+        isOneScope =
+            try !hasNewScopes && !hasLostScopes
+            && Int.fetchOne(db, sql: "SELECT count(*) FROM temp.scope_now") == 1
+        let isMuch =
+            try isOneScope && TableDifference.isMuch(shape, base: base, version: version, in: db)
+        cameRows = try TableDifference.cameQuery(shown, isMuch: isMuch, hasNewScopes: hasNewScopes, in: db)
     }
 
     var arguments: StatementArguments { ["base": base, "now": version] }
 
-    private var rows: String { RowsSchema.rowsTable(shape) }
-    private var key: String { shape.key.map(quoted).joined(separator: ", ") }
+    private static func list(_ names: [String], of table: String) -> String {
+        names.map { "\(table).\(quoted($0))" }.joined(separator: ", ")
+    }
 
-    private static func isMuch(
-        _ shape: TableShape, base: Int64, version: Int64, _ db: Database
-    ) throws -> Bool {
-        let isOne = try Bool.fetchOne(
-            db,
-            sql: """
-                SELECT count(*) = 1 AND min(is_before) AND min(scope) IS (SELECT min(scope) FROM temp.scope_before)
-                    AND (SELECT count(*) FROM temp.scope_before) = 1
-                FROM temp.scope_now
+    private static func cameQuery(
+        _ shown: RowsAt, isMuch: Bool, hasNewScopes: Bool, in db: Database
+    ) throws -> String {
+        let shape = shown.shape
+        let columns = shape.columns.map { quoted($0.name) }.joined(separator: ", ")
+        let came =
+            isMuch
+            // Primary key (_scope, key), which gives them in the package's order.
+            ? "_scope = (SELECT scope FROM temp.scope_now) AND +_born > :base AND +_born <= :now"
+            // Index (_scope, _born).
+            : """
+            _scope IN (SELECT scope FROM temp.scope_now WHERE is_before) AND _born > :base
+                AND _born <= :now AND \(try RowsSchema.isInBornIndex(shape, in: db))
+            """
+        var queries = ["SELECT \(columns) FROM \(RowsSchema.rowsTable(shape)) WHERE \(came)"]
+        if !shown.isNewest {
+            // Primary key (_scope, _died, …).
+            queries.append(
+                """
+                SELECT \(columns) FROM \(RowsSchema.endedTable(shape))
+                WHERE _scope IN (SELECT scope FROM temp.scope_now WHERE is_before) AND _died > :now
+                    AND _born > :base AND _born <= :now
                 """)
-        guard isOne == true else { return false }
+        }
+        if hasNewScopes {
+            let new = "_scope IN (SELECT scope FROM temp.scope_now WHERE NOT is_before)"
+            queries.append(shown.select(columns, scopes: new))
+        }
+        return queries.joined(separator: "\nUNION ALL\n")
+    }
+
+    private static func isMuch(_ shape: TableShape, base: Int64, version: Int64, in db: Database) throws -> Bool {
         let rows = RowsSchema.rowsTable(shape)
         // Index (_scope, _born), which holds all that is asked for: as many steps as rows came.
         let came =
@@ -74,88 +95,71 @@ struct TableDifference {
                 arguments: [base, version]) ?? 0
         guard came >= cameMin else { return false }
         // Primary key (_scope, …), left at the bound.
-        let held =
+        let stand =
             try Int.fetchOne(
                 db,
                 sql: """
                     SELECT count(*) FROM (
-                        SELECT 1 FROM \(rows) WHERE _scope = (SELECT scope FROM temp.scope_now) AND +_born <= ? LIMIT ?
+                        SELECT 1 FROM \(rows) WHERE _scope = (SELECT scope FROM temp.scope_now) LIMIT ?
                     )
                     """,
-                arguments: [version, came * camePart + 1]) ?? 0
-        return held <= came * camePart
+                arguments: [came * camePart + 1]) ?? 0
+        return stand <= came * camePart
     }
 
     /// Whether the stores lack anything of the table. Ends at the first row that differs.
-    func isAny(removal: Subjob.Removal) throws -> Bool {
+    func isAny(removal: Subjob.Removal, in db: Database) throws -> Bool {
         let removed = removal == .delete ? " OR EXISTS (\(removedKeys))" : ""
         return try Bool.fetchOne(db, sql: "SELECT EXISTS (\(changedRows))\(removed)", arguments: arguments) ?? true
     }
 
+    /// Whether the stores had a row with the key of `new`, one that came; for more of a condition on `old`.
+    func isHeld(_ condition: String = "true") -> String {
+        held.exists("old", isEndedOnly: isOneScope, "\(TableDifference.sameKey(shape)) AND \(condition)")
+    }
+
+    static func sameKey(_ shape: TableShape) -> String {
+        shape.key.map { "old.\(quoted($0)) = new.\(quoted($0))" }.joined(separator: " AND ")
+    }
+
+    /// Of `old` and `new`, beside the key.
+    var sameValues: String {
+        let pairs = shape.valueColumns.map { "old.\(quoted($0.name)) IS new.\(quoted($0.name))" }
+        return pairs.isEmpty ? "true" : pairs.joined(separator: " AND ")
+    }
+
     /// Of the rows that came, those that the store has not just so already.
     var changedRows: String {
-        let listed = shape.columns.map { "new." + quoted($0.name) }.joined(separator: ", ")
-        let same =
-            (shape.key.map { "old.\(quoted($0)) = new.\(quoted($0))" }
-            + shape.valueColumns.map { "old.\(quoted($0.name)) IS new.\(quoted($0.name))" }).joined(separator: " AND ")
-        guard !isMuch else {
-            return """
-                -- Primary key (_scope, key…): in its order, and the row of before is the neighbour.
-                SELECT \(listed) FROM \(rows) AS new
-                WHERE new._scope = (SELECT scope FROM temp.scope_now)
-                    AND +new._born > :base AND +new._born <= :now AND new._died > :now
-                    AND NOT EXISTS (
-                        SELECT 1 FROM \(rows) AS old
-                        WHERE old._scope = new._scope AND \(same) AND old._born <= :base AND old._died > :base
-                    )
-                """
-        }
+        // What one derivation has written differs from what stood there, or it would not have written it.
+        if isOneScope && held.isOneStepBehind { return cameRows }
         return """
-            SELECT \(listed) FROM (
+            SELECT \(TableDifference.list(shape.columns.map(\.name), of: "new")) FROM (
                 \(cameRows)
             ) AS new
-            WHERE NOT EXISTS (
-                -- Primary key (_scope, key…): a step for each scope the store had.
-                SELECT 1 FROM \(rows) AS old
-                WHERE old._scope IN (SELECT scope FROM temp.scope_before) AND \(same)
-                    AND old._born <= :base AND old._died > :base
-            )
+            WHERE NOT \(isHeld(sameValues))
             """
     }
 
     /// Keys that the store has and that no row it shall see now has.
     var removedKeys: String {
-        let sameKey = shape.key.map { "new.\(quoted($0)) = old.\(quoted($0))" }.joined(separator: " AND ")
-        let oldKey = shape.key.map { "old." + quoted($0) }.joined(separator: ", ")
-        guard !isMuch else {
-            return """
-                -- Primary key (_scope, key…): in its order, and the row of now is the neighbour.
-                SELECT \(oldKey) FROM \(rows) AS old
-                WHERE old._scope = (SELECT scope FROM temp.scope_before)
-                    AND +old._died > :base AND +old._died <= :now AND old._born <= :base
-                    AND NOT EXISTS (
-                        SELECT 1 FROM \(rows) AS new
-                        WHERE new._scope = old._scope AND \(sameKey) AND new._born <= :now AND new._died > :now
-                    )
-                """
+        let key = shape.key.map(quoted).joined(separator: ", ")
+        var queries = [
+            """
+            -- Primary key (_scope, _died, …).
+            SELECT \(key) FROM \(RowsSchema.endedTable(shape))
+            WHERE _scope IN (SELECT scope FROM temp.scope_before WHERE is_now) AND _died > :base
+                AND _died <= :now AND _born <= :base
+            """
+        ]
+        if hasLostScopes {
+            let lost = "_scope IN (SELECT scope FROM temp.scope_before WHERE NOT is_now)"
+            queries.append(held.select(key, scopes: lost))
         }
         return """
-            SELECT \(oldKey) FROM (
-                -- Index (_scope, _died).
-                SELECT \(key) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_before WHERE is_now) AND _died > :base
-                    AND _died <= :now AND _died < \(RowsSchema.forever) AND _born <= :base
-                UNION ALL
-                -- Primary key (_scope, …).
-                SELECT \(key) FROM \(rows)
-                WHERE _scope IN (SELECT scope FROM temp.scope_before WHERE NOT is_now)
-                    AND _born <= :base AND _died > :base
+            SELECT \(TableDifference.list(shape.key, of: "old")) FROM (
+                \(queries.joined(separator: "\nUNION ALL\n"))
             ) AS old
-            WHERE NOT EXISTS (
-                SELECT 1 FROM \(rows) AS new
-                WHERE new._scope IN (SELECT scope FROM temp.scope_now) AND \(sameKey)
-                    AND new._born <= :now AND new._died > :now
-            )
+            WHERE NOT \(shown.exists("new", TableDifference.sameKey(shape)))
             """
     }
 }

@@ -168,7 +168,7 @@ final class Headquarters {
                 SELECT \(columns)
                 FROM main.member AS member
                 JOIN main.\(quoted("rows_" + table.name)) AS staged
-                    ON staged._scope = member.scope AND staged._died = :forever
+                    ON staged._scope = member.scope
                 WHERE member.store_id = :store AND member.table_name = :table AND member._died = :forever
                 """,
             arguments: ["store": store, "table": table.name, "forever": Int64.max])

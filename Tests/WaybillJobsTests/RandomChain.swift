@@ -158,7 +158,7 @@ final class RandomChain {
                     db,
                     sql: """
                         SELECT '\(table.name): ' || \(columns.joined(separator: " || ' ' || "))
-                        FROM \(quoted("rows_" + table.name)) WHERE _died = \(Int64.max) ORDER BY 1
+                        FROM \(quoted("rows_" + table.name)) ORDER BY 1
                         """)
             }
             lines += try String.fetchAll(

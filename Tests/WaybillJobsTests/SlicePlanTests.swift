@@ -49,7 +49,7 @@ import WaybillModel
         try db.execute(
             sql: """
                 CREATE TEMP VIEW now_\(table.name) AS
-                SELECT _scope AS scope, \(columns) FROM rows_\(table.name) WHERE _died = \(Int64.max)
+                SELECT _scope AS scope, \(columns) FROM rows_\(table.name)
                 """)
     }
 

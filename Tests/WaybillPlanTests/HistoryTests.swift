@@ -4,7 +4,8 @@ import Testing
 import WaybillDatabase
 import WaybillJobs
 import WaybillModel
-import WaybillPlan
+
+@testable import WaybillPlan
 
 /// Names cannot lie: restored, lost and changed pasts of headquarters.
 @Suite struct HistoryTests {
@@ -29,6 +30,32 @@ import WaybillPlan
         #expect(!again.hasChanges)
         try chain.reopenRows()
         #expect(try chain.rows.derive(LittleChain.job()).token == first.token)
+    }
+
+    /// They had rows of the past among those that stand.
+    @Test func whatAnOlderProgramKeptIsGivenUpAndStoresGetTheirTablesWholeOnce() throws {
+        let chain = try filledChain()
+        let first = try chain.rows.derive(LittleChain.job())
+        try chain.rows.queue.write { db in
+            try db.execute(
+                sql: """
+                    DROP TABLE rows_thing;
+                    CREATE TABLE rows_thing (
+                        _scope TEXT NOT NULL, item_id TEXT NOT NULL, value INTEGER, _born INTEGER NOT NULL,
+                        _died INTEGER NOT NULL, PRIMARY KEY (_scope, item_id, _born)
+                    ) WITHOUT ROWID, STRICT;
+                    INSERT INTO rows_thing VALUES ('x', 'old', 1, 1, 9223372036854775807)
+                    """)
+        }
+        try chain.reopenRows()
+        let second = try chain.rows.derive(LittleChain.job())
+        #expect(second.version > first.version)
+        let package = try #require(try plan(chain, from: first, to: second).packages.first)
+        #expect(package.kind == .full)
+        #expect(try chain.fill(package, at: second).written == chain.truth(for: store))
+        try chain.sql("UPDATE item SET value = 2")
+        let third = try chain.rows.derive(LittleChain.job())
+        #expect(try plan(chain, from: second, to: third).packages.map(\.kind) == [.delta])
     }
 
     @Test func aChangeThatMakesNoOtherRowsIsToldApartFromOneThatDoes() throws {

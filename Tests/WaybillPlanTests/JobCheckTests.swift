@@ -169,7 +169,7 @@ import WaybillPlan
         #expect(try chain.rows.derive(job).rowsWorkedOut == 1)
     }
 
-    @Test(arguments: ["item", "Seen", "member", "rows_thing"])
+    @Test(arguments: ["item", "Seen", "member", "rows_thing", "ended_thing"])
     func aPreparedTableThatWouldHideAnotherIsRefused(name: String) throws {
         let found = try faults(
             ("subjobs:", "prepare: [{table: \(name), query: SELECT 1 AS x}]\nsubjobs:"), on: try LittleChain())

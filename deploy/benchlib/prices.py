@@ -56,9 +56,9 @@ def create_table(name: str, columns: tuple[str, ...] = TYPED, key: tuple[str, ..
 
 CREATE_SQLITE = create_table("prices") + " WITHOUT ROWID"
 CREATE_STORE = create_table(STORE_TABLE) + " WITHOUT ROWID"
-# Each row with the versions between which it was true.
+# Each row with the version since which it is true.
 CREATE_HISTORY = create_table(
-    "history", ("_scope TEXT", *TYPED, "_born INTEGER", "_died INTEGER"), ("_scope", *KEY, "_born")) + " WITHOUT ROWID"
+    "history", ("_scope TEXT", *TYPED, "_born INTEGER"), ("_scope", *KEY)) + " WITHOUT ROWID"
 CREATE_POSTGRES = create_table("prices")
 
 

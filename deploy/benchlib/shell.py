@@ -58,7 +58,7 @@ def load_step_by_step(hq: str, folder: str, store: str) -> float:
         PRAGMA secure_delete = OFF;
         ATTACH '{hq}' AS hq;
         {prices.CREATE_HISTORY};
-        INSERT INTO history SELECT '', {columns}, 1, 9223372036854775807 FROM hq.prices;
+        INSERT INTO history SELECT '', {columns}, 1 FROM hq.prices;
         """)
     took += timed("sqlite3", package, standard_input=f"""
         PRAGMA journal_mode = OFF;
@@ -66,7 +66,7 @@ def load_step_by_step(hq: str, folder: str, store: str) -> float:
         ATTACH '{history}' AS kept;
         {prices.CREATE_STORE};
         INSERT INTO {prices.STORE_TABLE} SELECT {columns} FROM kept.history
-        WHERE _scope = '' AND _born <= 1 AND _died > 1 ORDER BY {key};
+        WHERE _scope = '' AND _born <= 1 ORDER BY {key};
         """)
     took += timed("zstd", "-q", "-3", package, "-o", package + ".zst")
     took += timed("zstd", "-q", "-d", "-f", package + ".zst", "-o", package)

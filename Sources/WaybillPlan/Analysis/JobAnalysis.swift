@@ -176,7 +176,8 @@ struct JobAnalysis {
     private mutating func inspect(_ table: PrepareTable) throws {
         // A temporary table stands before all others of its name, in our own statements as well.
         let name = table.name.lowercased()
-        if RowsSchema.tables.contains(name) || [RowsSchema.rowsPrefix, "remembered_"].contains(where: name.hasPrefix) {
+        let prefixes = [RowsSchema.rowsPrefix, RowsSchema.endedPrefix, "remembered_"]
+        if RowsSchema.tables.contains(name) || prefixes.contains(where: name.hasPrefix) {
             fault(table.query.line, "a table of 'prepare' cannot be called \(table.name)", hint: "that name is ours")
             return
         }

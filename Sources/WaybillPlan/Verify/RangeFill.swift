@@ -49,7 +49,7 @@ extension AuditReader {
         try db.execute(
             sql: """
                 INSERT INTO \(schema).\(quoted(subjob.table.name)) (\(columns))
-                SELECT \(columns) FROM \(visible(in: range)) ORDER BY \(key.joined(separator: ", "))
+                \(visible(columns, in: range)) ORDER BY \(key.joined(separator: ", "))
                 """,
             arguments: visibleArguments)
         return Int64(db.changesCount)

@@ -154,7 +154,6 @@ struct AuditReader {
     let db: Database
 
     private var shape: TableShape { subjob.table }
-    private var table: String { RowsSchema.rowsTable(shape) }
     var key: [String] { shape.key.map(quoted) }
     /// In the canonical order: the key first, then the others as the job names them.
     private var columns: String { (key + shape.valueColumns.map { quoted($0.name) }).joined(separator: ", ") }
@@ -171,12 +170,12 @@ struct AuditReader {
         WHERE job = :job AND store_id = :store AND table_name = :table AND _born <= :version AND _died > :version
         """
 
-    /// The rows that the store must have in a range: primary key (_scope, key…), for each of its scopes.
-    func visible(in range: KeyRange) -> String {
-        """
-        \(table) WHERE _scope IN (\(AuditReader.members)) AND _born <= :version AND _died > :version
-            AND \(KeyCondition.sql(range, columns: key))
-        """
+    /// SELECT of the rows that the store must have in a range: a range of the primary key (_scope, key…) for each of its
+    /// scopes, and what has ended there since.
+    func visible(_ columns: String, in range: KeyRange) -> String {
+        RowsSchema.visible(
+            columns, of: shape, at: ":version", scopes: "_scope IN (\(AuditReader.members))",
+            condition: KeyCondition.sql(range, columns: key))
     }
 
     var visibleArguments: StatementArguments { arguments }
@@ -192,15 +191,15 @@ struct AuditReader {
 
     func digest(of scope: String) throws -> TableDigest {
         try digest(
-            "\(table) WHERE _scope = :scope AND _born <= :version AND _died > :version",
+            RowsSchema.visible(columns, of: shape, at: ":version", scopes: "_scope = :scope"),
             ["scope": scope, "version": target.base.version])
     }
 
-    func digest(in range: KeyRange) throws -> TableDigest { try digest(visible(in: range), arguments) }
+    func digest(in range: KeyRange) throws -> TableDigest { try digest(visible(columns, in: range), arguments) }
 
     private func digest(_ rows: String, _ arguments: StatementArguments) throws -> TableDigest {
         let row = try Row.fetchOne(
-            db, sql: "SELECT count(*), waybill_digest(\(columns)) FROM \(rows)", arguments: arguments)
+            db, sql: "SELECT count(*), waybill_digest(\(columns)) FROM (\(rows))", arguments: arguments)
         return row.flatMap { TableDigest(count: $0[0], bytes: $0[1] as Data) } ?? TableDigest()
     }
 
@@ -209,7 +208,8 @@ struct AuditReader {
         let values = shape.valueColumns.map { quoted($0.name) }
         let selected = KeyCondition.selected(key + values)
         let found = try Row.fetchCursor(
-            db, sql: "SELECT waybill_row_digest(\(columns)), \(selected) FROM \(visible(in: range))",
+            db,
+            sql: "SELECT waybill_row_digest(\(columns)), \(selected) FROM (\(visible(columns, in: range)))",
             arguments: arguments)
         while let row = try found.next() {
             rows[KeyCondition.key(in: row, from: 1, count: key.count)] = ExpectedRow(
@@ -227,7 +227,8 @@ struct AuditReader {
             db,
             sql: """
                 SELECT \(KeyCondition.selected(key)) FROM (
-                    SELECT \(names), row_number() OVER (ORDER BY \(names)) AS _place FROM \(visible(in: suspect.range)))
+                    SELECT \(names), row_number() OVER (ORDER BY \(names)) AS _place
+                    FROM (\(visible(names, in: suspect.range))))
                 WHERE _place > 1 AND (_place - 1) % \(step) = 0
                 ORDER BY _place
                 """,

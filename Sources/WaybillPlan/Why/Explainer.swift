@@ -76,7 +76,7 @@ struct Explainer {
         // No index leads with the key; a table is read to its end when there is no such row.
         let sql = """
             SELECT DISTINCT _scope FROM \(RowsSchema.rowsTable(subjob.table))
-            WHERE _died = \(RowsSchema.forever) \(condition) LIMIT 3
+            WHERE true \(condition) LIMIT 3
             """
         let scopes = try? String.fetchAll(db, sql: sql, arguments: StatementArguments(given.compactMap { key[$0] }))
         guard let scopes, let first = scopes.first, case .column(let column, _) = subjob.stores else {
@@ -102,7 +102,7 @@ struct Explainer {
             SELECT DISTINCT \(quoted(last)) FROM member
             CROSS JOIN \(RowsSchema.rowsTable(subjob.table)) AS row ON row._scope = member.scope
             WHERE member.job = ? AND member.store_id = ? AND member.table_name = ?
-                AND member._died = \(RowsSchema.forever) AND row._died = \(RowsSchema.forever) \(condition)
+                AND member._died = \(RowsSchema.forever) \(condition)
             ORDER BY 1 LIMIT 5
             """
         let arguments: [DatabaseValue] =

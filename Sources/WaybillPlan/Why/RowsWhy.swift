@@ -118,14 +118,22 @@ private struct RowReader {
         var versions: [[DatabaseValue]: [RowSpan.Version]] = [:]
         var left = RowReader.versionsMax
         for scope in Set(seen.map(\.scope)).sorted() where left > 0 {
-            // Primary key (_scope, key): as far as the first columns of the key are given, one range of it.
+            // Primary keys (_scope, key) and (_scope, _died, key): as far as the first columns of the key are given, one
+            // range for what stands, and one for each version at which anything in the scope has ended.
+            let arguments = [scope.databaseValue] + given.compactMap { question.key.values[$0] }
             let rows = try Row.fetchAll(
                 db,
                 sql: """
-                    SELECT _born, _died, \(columns) FROM \(RowsSchema.rowsTable(shape))
-                    WHERE _scope = ? \(condition) LIMIT \(left)
+                    SELECT _born, \(RowsSchema.forever) AS _died, \(columns) FROM \(RowsSchema.rowsTable(shape))
+                    WHERE _scope = ? \(condition)
+                    UNION ALL
+                    SELECT _born, _died, \(columns)
+                    FROM (SELECT version AS _waybill_ended FROM scope_change WHERE table_name = ? AND scope = ?)
+                    CROSS JOIN \(RowsSchema.endedTable(shape)) ON _died = _waybill_ended
+                    WHERE _scope = ? \(condition)
+                    LIMIT \(left)
                     """,
-                arguments: StatementArguments([scope.databaseValue] + given.compactMap { question.key.values[$0] }))
+                arguments: StatementArguments(arguments + [name.databaseValue, scope.databaseValue] + arguments))
             left -= rows.count
             for row in rows {
                 let values = Array(row.databaseValues.dropFirst(2))

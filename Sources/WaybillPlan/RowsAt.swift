@@ -1,0 +1,121 @@
+import GRDB
+import WaybillDatabase
+import WaybillJobs
+import WaybillModel
+
+/// The rows of a table that some scopes showed at a version: those that stand still, and those that have ended since.
+struct RowsAt {
+    /// Up to so many versions, each is looked at for itself; beyond, what has ended since is put in the order of its keys
+    /// first. A look-up is a step for each of the versions, and stores are rarely more than a few behind.
+    private static let versionsMax = 8
+
+    /// Some of the rows, and what a row of them must be.
+    struct Source {
+        var table: String
+        /// With the alias that was asked for.
+        var condition: String
+    }
+
+    let shape: TableShape
+    /// The version's SQL parameter.
+    let parameter: String
+    /// TEMP table of the scopes, in its column `scope`.
+    private let scopes: String
+    /// At which anything in the scopes has changed since.
+    private let later: [Int64]
+
+    /// - Parameter scopes: name of the TEMP table of the scopes, as ``PackagePlan/stageScopes(of:in:)`` makes it.
+    init(_ shape: TableShape, at version: Int64, as parameter: String, scopes: String, in db: Database) throws {
+        self.shape = shape
+        self.parameter = parameter
+        self.scopes = "(SELECT scope FROM temp.\(scopes))"
+        // Primary key (table_name, scope, version): a step for each scope.
+        later = try Int64.fetchAll(
+            db,
+            sql: """
+                SELECT DISTINCT version FROM scope_change
+                WHERE table_name = ? AND scope IN \(self.scopes) AND version > ? LIMIT \(RowsAt.versionsMax + 1)
+                """,
+            arguments: [shape.name, version])
+        if isStaged { try stage(version, in: db) }
+    }
+
+    /// Nothing in the scopes has changed since: what they showed is what they show.
+    var isNewest: Bool { later.isEmpty }
+
+    /// One version alone has changed anything in them since.
+    var isOneStepBehind: Bool { later.count == 1 }
+
+    private var isStaged: Bool { later.count > RowsAt.versionsMax }
+    private var staged: String { "temp." + quoted("ended_since_" + parameter.dropFirst()) }
+    private var ended: String { RowsSchema.endedTable(shape) }
+
+    private func stage(_ version: Int64, in db: Database) throws {
+        let key = shape.key.map(quoted).joined(separator: ", ")
+        let columns = "_scope, \(shape.columns.map { quoted($0.name) }.joined(separator: ", ")), _born, _died"
+        try db.execute(
+            sql: """
+                DROP TABLE IF EXISTS \(staged);
+                CREATE TABLE \(staged) (
+                    _scope TEXT NOT NULL,
+                    \(RowsSchema.columnDeclarations(shape)),
+                    _born INTEGER NOT NULL,
+                    _died INTEGER NOT NULL,
+                    PRIMARY KEY (_scope, \(key))
+                ) WITHOUT ROWID;
+                """)
+        // Primary key (_scope, _died, …), from the version on. A key stood once in a scope at one version.
+        try db.execute(
+            sql: """
+                INSERT INTO \(staged) (\(columns))
+                SELECT \(columns) FROM \(ended) WHERE _scope IN \(scopes) AND _died > :version AND _born <= :version
+                ORDER BY _scope, \(key)
+                """,
+            arguments: ["version": version])
+    }
+
+    /// All of them, as the sources that together hold each once.
+    ///
+    /// - Parameter scopes: a condition on `_scope` for some of the scopes only.
+    func all(scopes: String? = nil) -> [Source] {
+        let scopes = scopes ?? "_scope IN \(self.scopes)"
+        // Primary keys. The + keeps SQLite from the index (_scope, _born), which would look every row up in the table.
+        let standing = Source(table: RowsSchema.rowsTable(shape), condition: "\(scopes) AND +_born <= \(parameter)")
+        guard !isNewest else { return [standing] }
+        return [
+            standing,
+            Source(table: ended, condition: "\(scopes) AND _died > \(parameter) AND _born <= \(parameter)"),
+        ]
+    }
+
+    /// SELECT of all of them.
+    func select(_ columns: String, scopes: String? = nil) -> String {
+        all(scopes: scopes).map { "SELECT \(columns) FROM \($0.table) WHERE \($0.condition)" }
+            .joined(separator: "\nUNION ALL\n")
+    }
+
+    /// Where to look rows up by their whole key, a step or a few each; the condition lacks the key.
+    ///
+    /// - Parameter isEndedOnly: of rows of which it is known that they do not stand any more.
+    func sources(_ alias: String, isEndedOnly: Bool = false) -> [Source] {
+        let shown = "\(alias)._scope IN \(scopes) AND \(alias)._born <= \(parameter)"
+        let standing = Source(table: RowsSchema.rowsTable(shape), condition: shown)
+        guard !isNewest else { return isEndedOnly ? [] : [standing] }
+        let versions = later.map(String.init).joined(separator: ", ")
+        let since =
+            isStaged
+            ? Source(table: staged, condition: shown)
+            : Source(table: ended, condition: "\(shown) AND \(alias)._died IN (\(versions))")
+        return isEndedOnly ? [since] : [standing, since]
+    }
+
+    /// Whether there is such a row.
+    ///
+    /// - Parameter condition: with the alias, and with the row's whole key.
+    func exists(_ alias: String, isEndedOnly: Bool = false, _ condition: String) -> String {
+        let found = sources(alias, isEndedOnly: isEndedOnly).map {
+            "EXISTS (SELECT 1 FROM \($0.table) AS \(alias) WHERE \($0.condition) AND \(condition))"
+        }
+        return found.isEmpty ? "false" : "(\(found.joined(separator: " OR ")))"
+    }
+}
