@@ -10,37 +10,37 @@ struct DeliveryColumn: Sendable {
 
     private init<Fact: Equatable & SendableMetatype>(
         _ name: String, _ fact: @escaping @Sendable (Delivery) -> Fact,
-        as value: @escaping @Sendable (Fact) -> (any DatabaseValueConvertible)?
+        as value: @escaping @Sendable (Fact) -> DatabaseValue?
     ) {
         self.name = name
-        self.value = { value(fact($0))?.databaseValue ?? .null }
+        self.value = { value(fact($0)) ?? .null }
         isSame = { fact($0) == fact($1) }
     }
 
     private init<Fact: Equatable & DatabaseValueConvertible & SendableMetatype>(
         _ name: String, _ fact: @escaping @Sendable (Delivery) -> Fact
     ) {
-        self.init(name, fact, as: { $0 })
+        self.init(name, fact, as: { $0.databaseValue })
     }
 
     private init(_ name: String, _ time: @escaping @Sendable (Delivery) -> Timestamp?) {
-        self.init(name, time, as: { $0?.milliseconds })
+        self.init(name, time, as: { $0?.milliseconds.databaseValue })
     }
 
     /// The primary key.
     static let key = [
         DeliveryColumn("session") { $0.session.number },
-        DeliveryColumn("store_id", { $0.store }, as: { $0.rawValue }),
+        DeliveryColumn("store_id", { $0.store }, as: { $0.rawValue.databaseValue }),
     ]
 
     /// All others.
     static let facts = [
-        DeliveryColumn("session_id", { $0.session }, as: { $0.rawValue }),
-        DeliveryColumn("job", { $0.job }, as: { $0.rawValue }),
+        DeliveryColumn("session_id", { $0.session }, as: { $0.rawValue.databaseValue }),
+        DeliveryColumn("job", { $0.job }, as: { $0.rawValue.databaseValue }),
         DeliveryColumn("epoch") { $0.version.epoch },
         DeliveryColumn("version") { $0.version.number },
-        DeliveryColumn("package", { $0.package?.id }, as: { $0?.hex }),
-        DeliveryColumn("status", { $0.status }, as: { $0.rawValue }),
+        DeliveryColumn("package", { $0.package?.id }, as: { $0?.hex.databaseValue }),
+        DeliveryColumn("status", { $0.status }, as: { $0.rawValue.databaseValue }),
         DeliveryColumn("is_open") { $0.isOpen },
         DeliveryColumn("is_no_data") { $0.isNoData },
         DeliveryColumn("run") { $0.run },
@@ -48,14 +48,15 @@ struct DeliveryColumn: Sendable {
         DeliveryColumn("cancel_asked_at") { $0.cancelAskedAt },
         DeliveryColumn("cancel_reason") { $0.cancelReason },
         DeliveryColumn("is_revoked_by_hub") { $0.isRevokedByHub },
-        DeliveryColumn("superseded_by", { $0.supersededBy }, as: { $0?.rawValue }),
+        DeliveryColumn("superseded_by", { $0.supersededBy }, as: { $0?.rawValue.databaseValue }),
         DeliveryColumn("note") { $0.note },
-        DeliveryColumn("told_outcome", { $0.told.standing?.outcome }, as: { $0?.rawValue }),
+        DeliveryColumn("told_outcome", { $0.told.standing?.outcome }, as: { $0?.rawValue.databaseValue }),
         DeliveryColumn("told_attempt") { $0.told.standing?.attempt ?? 0 },
         DeliveryColumn("told_message") { $0.told.message },
         DeliveryColumn("told_transient") { $0.told.isTransient },
         DeliveryColumn(
-            "told_failures", { $0.told.lastingFailures }, as: { $0.map(String.init).joined(separator: " ") }),
+            "told_failures", { $0.told.lastingFailures },
+            as: { $0.map(String.init).joined(separator: " ").databaseValue }),
         DeliveryColumn("attempts") { $0.told.attempts },
         DeliveryColumn("requested_at") { $0.told.requestedAt },
         DeliveryColumn("downloaded_at") { $0.told.downloadedAt },

@@ -1,4 +1,5 @@
 import GRDB
+import WaybillDatabase
 import WaybillModel
 
 /// Writes deliveries, many in one transaction: what SQLite makes of a statement is made once for a connection, not
@@ -46,9 +47,8 @@ public struct DeliveryWriter {
                     delivery.session.number.databaseValue, delivery.store.rawValue.databaseValue,
                     stored.run.databaseValue, stored.status.rawValue.databaseValue,
                 ]
-            try steps[step].execute(arguments: StatementArguments(values))
-            if db.changesCount == 1 { return }
+            if try steps[step].execute(binding: values, in: db) == 1 { return }
         }
-        try whole.execute(arguments: StatementArguments(DeliveryWriter.columns.map { $0.value(delivery) }))
+        try whole.execute(binding: DeliveryWriter.columns.map { $0.value(delivery) }, in: db)
     }
 }

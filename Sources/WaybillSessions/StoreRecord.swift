@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import WaybillDatabase
 import WaybillModel
 
 /// Whether a store may speak to the hub.
@@ -79,10 +80,12 @@ public struct StoreRecord: Hashable, Sendable {
                 UPDATE store SET agent_version = ?, counter = ?, random = ?, sequence = ?, last_seen = ?, message = ?
                 WHERE store_id = ?
                 """
-        ).execute(arguments: [
-            agentVersion, incarnation.counter, Int64(bitPattern: incarnation.random), sequence, lastSeen?.milliseconds,
-            message, id.rawValue,
-        ])
+        ).execute(
+            binding: [
+                agentVersion.databaseValue, incarnation.counter.databaseValue,
+                Int64(bitPattern: incarnation.random).databaseValue, sequence.databaseValue,
+                lastSeen?.milliseconds.databaseValue ?? .null, message.databaseValue, id.rawValue.databaseValue,
+            ], in: db)
     }
 
     /// The watermarks the store last told.
@@ -144,9 +147,11 @@ public struct StoreRecord: Hashable, Sendable {
                 ON CONFLICT (store_id, job) DO UPDATE
                     SET epoch = excluded.epoch, version = excluded.version, session = excluded.session
                 """
-        ).execute(arguments: [
-            store.rawValue, job.rawValue, position.version.epoch, position.version.number, position.session.rawValue,
-        ])
+        ).execute(
+            binding: [
+                store.rawValue.databaseValue, job.rawValue.databaseValue, position.version.epoch.databaseValue,
+                position.version.number.databaseValue, position.session.rawValue.databaseValue,
+            ], in: db)
     }
 }
 

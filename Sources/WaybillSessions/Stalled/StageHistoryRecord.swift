@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import WaybillDatabase
 import WaybillModel
 
 /// Histories of stages in and out of `hub.db`: one small row for each store and stage, and one for all stores together.
@@ -41,7 +42,11 @@ public enum StageHistoryRecord {
             // Primary key.
             try db.cachedStatement(
                 sql: "INSERT OR REPLACE INTO stage_history (store_id, stage, counts) VALUES (?, ?, ?)"
-            ).execute(arguments: [history.name, history.stage.rawValue, Data(history.now.bytes)])
+            ).execute(
+                binding: [
+                    history.name.databaseValue, history.stage.rawValue.databaseValue,
+                    Data(history.now.bytes).databaseValue,
+                ], in: db)
         }
     }
 
