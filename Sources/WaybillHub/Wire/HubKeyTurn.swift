@@ -49,8 +49,8 @@ extension HubTurn {
         }
         if let known = notice.knows, known == parts.keyring.news.next {
             let bytes = known.curve + known.signing
-            guard desks[store]?.record.knownHubKeys != bytes else { return }
-            desks[store]?.record.knownHubKeys = bytes
+            guard desks[store]?.desk.record.knownHubKeys != bytes else { return }
+            desks[store]?.desk.record.knownHubKeys = bytes
             batch.saves.append { try StoreKeys.noteKnown(bytes, by: store, in: $0) }
         }
     }
@@ -85,7 +85,7 @@ extension HubTurn {
     /// Whom the hub lets in has changed, and stays so when the rest of the turn is undone.
     private mutating func keysChanged(of store: StoreID, now: Timestamp, _ batch: inout Batch) {
         storeChanged(store, now: now, &batch)
-        if let record = desks[store]?.record { batch.before[store]?.record = record }
+        if let record = desks[store]?.desk.record { batch.before[store]?.record = record }
     }
 
     /// Old keys whose time is over.
@@ -121,6 +121,6 @@ extension HubTurn {
     /// Leaves a sentence with the store, for `store list`.
     private mutating func leave(_ text: String, with store: StoreID, now: Timestamp, _ batch: inout Batch) {
         batch.saves.append { try Enrolment.note(text, of: store, in: $0) }
-        desks[store]?.record.message = text
+        desks[store]?.desk.record.message = text
     }
 }

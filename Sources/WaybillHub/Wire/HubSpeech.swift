@@ -55,7 +55,7 @@ extension HubTurn {
 
     private mutating func note(_ result: SendResult, _ routing: RoutingID, _ store: StoreID?) {
         if result == .unreachable, let store {
-            _ = desks[store]?.step(.unreachable(routing: routing.bytes), now: parts.clock.now())
+            _ = desks[store]?.desk.step(.unreachable(routing: routing.bytes), now: parts.clock.now())
         }
     }
 

@@ -12,7 +12,7 @@ import WaybillWire
 struct HubTurn: ~Copyable {
     let parts: HubParts
     let transport: any HubTransport
-    var desks: [StoreID: Desk] = [:]
+    var desks: [StoreID: DeskPlace] = [:]
     var files: PackageFiles
     var chunks = SoundChunks()
     var frames = ChunkFrames()
@@ -143,7 +143,7 @@ struct HubTurn: ~Copyable {
 
     /// Nothing of the turn has happened: agents ask again by themselves, orders are obeyed in the next turn.
     private mutating func undo(_ batch: Batch, _ orders: [HubOrder]) {
-        for store in batch.touched { desks[store] = batch.before[store] }
+        for store in batch.touched { desks[store] = batch.before[store].map(DeskPlace.init) }
         unkept = orders
         sayChunks(of: batch)
     }
@@ -161,17 +161,23 @@ struct HubTurn: ~Copyable {
     mutating func withDesk(
         of store: StoreID, _ batch: inout Batch, _ body: (inout Desk, Unwritten) throws -> [DeskEffect]
     ) rethrows {
-        guard var desk = desks.removeValue(forKey: store) ?? load(store) else { return }
-        if batch.before[store] == nil { batch.before[store] = desk }
-        desk.settings.rules = rules
-        desk.settings.keyNews = parts.keyring.news
-        desk.hubUTCOffsetMinutes = utcOffsetMinutes
-        desk.settings.startSpreadMilliseconds = desks.count * HubLimits.spreadMillisecondsPerStore
-        let effects = try body(&desk, batch.unwritten)
-        batch.saves.learn(desk.stages.takeSamples(), of: store)
-        desks[store] = desk
-        batch.touched.insert(store)
+        guard let place = place(of: store) else { return }
+        if batch.touched.insert(store).inserted { batch.before[store] = place.desk }
+        place.desk.settings.rules = rules
+        place.desk.settings.keyNews = parts.keyring.news
+        place.desk.hubUTCOffsetMinutes = utcOffsetMinutes
+        place.desk.settings.startSpreadMilliseconds = (desks.count - 1) * HubLimits.spreadMillisecondsPerStore
+        let effects = try body(&place.desk, batch.unwritten)
+        batch.saves.learn(place.desk.stages.takeSamples(), of: store)
         for effect in effects { take(effect, of: store, &batch) }
+    }
+
+    private mutating func place(of store: StoreID) -> DeskPlace? {
+        if let known = desks[store] { return known }
+        guard let desk = load(store) else { return nil }
+        let place = DeskPlace(desk)
+        desks[store] = place
+        return place
     }
 
     private func load(_ store: StoreID) -> Desk? {
@@ -364,7 +370,8 @@ struct HubTurn: ~Copyable {
         case .storeChanged(let store): storeChanged(store, now: now, &batch)
         case .contacts(let reply):
             var contacts: [StoreID: HubOrder.Contact] = [:]
-            for (store, desk) in desks {
+            for (store, place) in desks {
+                let desk = place.desk
                 contacts[store] = HubOrder.Contact(
                     isOnline: desk.isOnline(at: now), lastHeard: desk.peer?.lastHeard, progress: desk.progress,
                     freeBytes: desk.freeBytes, stages: desk.stages.entries)
@@ -432,6 +439,12 @@ struct HubTurn: ~Copyable {
         unread = []
         for store in stores { storeChanged(store, now: parts.clock.now(), &batch) }
     }
+}
+
+/// Where a desk lies in memory: a desk is large, and would else be moved out of the dictionary and back for each letter.
+final class DeskPlace {
+    var desk: Desk
+    init(_ desk: Desk) { self.desk = desk }
 }
 
 extension HubTurn.Batch {
