@@ -120,11 +120,16 @@ extension Rows {
 
     private func died(of job: Job, in db: Database) throws -> [JobPast.Died] {
         var counts: [Int64: Int64] = [:]
-        for subjob in job.subjobs where try db.tableExists(RowsSchema.rowsName(subjob.table)) {
+        for subjob in job.subjobs {
+            // Primary key prefix (table_name).
             let rows = try Row.fetchAll(
                 db,
-                sql: "SELECT _died, count(*) AS count FROM \(RowsSchema.endedTable(subjob.table)) GROUP BY _died")
-            for row in rows { counts[row["_died"], default: 0] += row["count"] }
+                sql: """
+                    SELECT version, sum(ended) AS ended FROM scope_change WHERE table_name = ? GROUP BY version
+                    HAVING sum(ended) > 0
+                    """,
+                arguments: [subjob.table.name])
+            for row in rows { counts[row["version"], default: 0] += row["ended"] }
         }
         return counts.map { JobPast.Died(version: $0.key, rows: $0.value) }.sorted { $0.version < $1.version }
     }
@@ -215,10 +220,18 @@ extension Rows {
                         SELECT \(key) FROM \(ended) WHERE _scope = :scope AND _died = :died LIMIT :limit)
                     """,
                 arguments: ["scope": scope, "died": version, "limit": left])
-            gone += Int64(db.changesCount)
+            let count = db.changesCount
+            gone += Int64(count)
             // An entry costs a row's worth of the slice as well.
-            left -= db.changesCount + 1
-            guard left > 0 else { break }
+            left -= count + 1
+            guard left > 0 else {
+                try db.execute(
+                    sql: """
+                        UPDATE scope_change SET ended = ended - ? WHERE table_name = ? AND scope = ? AND version = ?
+                        """,
+                    arguments: [count, table.name, scope, version])
+                break
+            }
             try db.execute(
                 sql: "DELETE FROM scope_change WHERE table_name = ? AND scope = ? AND version = ?",
                 arguments: [table.name, scope, version])

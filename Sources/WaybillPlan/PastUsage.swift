@@ -10,7 +10,10 @@ public enum PastUsage {
     public static func extent(of jobs: [Job], in db: Database) throws -> (rows: Int64, bytes: Int64) {
         var extent: (rows: Int64, bytes: Int64) = (0, 0)
         for shape in jobs.flatMap(\.subjobs).map(\.table) where try db.tableExists(RowsSchema.rowsName(shape)) {
-            let rows = try Int64.fetchOne(db, sql: "SELECT count(*) FROM \(RowsSchema.endedTable(shape))") ?? 0
+            // Primary key prefix (table_name). The rows themselves may be millions.
+            let rows =
+                try Int64.fetchOne(
+                    db, sql: "SELECT sum(ended) FROM scope_change WHERE table_name = ?", arguments: [shape.name]) ?? 0
             guard rows > 0 else { continue }
             extent.rows += rows
             extent.bytes += try rows * rowBytes(shape, in: db)

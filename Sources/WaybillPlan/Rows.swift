@@ -97,8 +97,8 @@ public final class Rows {
         try db.execute(sql: "PRAGMA secure_delete = OFF")
         try db.execute(sql: "PRAGMA wal_autocheckpoint = \(RowsLimits.logPagesMax)")
         try db.execute(sql: "ATTACH DATABASE ? AS hq", arguments: [Rows.readOnlyURI(hqPath)])
-        try RowsSchema.install(in: db)
         try RowsSchema.dropFormerTables(in: db)
+        try RowsSchema.install(in: db)
         try db.execute(
             sql: """
                 INSERT INTO meta (name, value) VALUES ('epoch', :epoch)

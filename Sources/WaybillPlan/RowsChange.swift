@@ -254,8 +254,13 @@ struct RowsChange {
     private func noteScopes(_ scopes: String) throws {
         try db.execute(
             sql: """
-                INSERT INTO scope_change (table_name, scope, version)
-                SELECT :table, _scope, :version FROM (\(scopes))
+                INSERT INTO scope_change (table_name, scope, version, ended)
+                SELECT :table, changed._scope, :version, (
+                    -- Primary key (_scope, _died, …): one range for each scope.
+                    SELECT count(*) FROM \(ended) AS past
+                    WHERE past._scope = changed._scope AND past._died = :version
+                )
+                FROM (\(scopes)) AS changed
                 """,
             arguments: ["table": shape.name, "version": version])
     }

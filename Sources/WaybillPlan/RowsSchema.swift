@@ -59,10 +59,12 @@ enum RowsSchema {
                 ) WITHOUT ROWID;
 
                 -- Versions at which something changed in a scope: tells "nothing new" without reading a row.
+                -- ended: rows that have ended then and are kept; the past is counted without reading it.
                 CREATE TABLE IF NOT EXISTS scope_change (
                     table_name TEXT NOT NULL,
                     scope TEXT NOT NULL,
                     version INTEGER NOT NULL,
+                    ended INTEGER NOT NULL,
                     PRIMARY KEY (table_name, scope, version)
                 ) WITHOUT ROWID;
 
@@ -139,7 +141,7 @@ enum RowsSchema {
                 """)
         guard !former.isEmpty else { return }
         for name in former { try db.execute(sql: "DROP TABLE main.\(quoted(name))") }
-        try db.execute(sql: "UPDATE job SET shapes = ''")
+        try db.execute(sql: "DROP TABLE main.scope_change; UPDATE job SET shapes = ''")
     }
 
     static func bornIndex(_ shape: TableShape) -> String { "born_" + shape.name }
