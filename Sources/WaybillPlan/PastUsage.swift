@@ -9,7 +9,7 @@ public enum PastUsage {
     /// Rows that only stores of the past need, and about how many bytes they take.
     public static func extent(of jobs: [Job], in db: Database) throws -> (rows: Int64, bytes: Int64) {
         var extent: (rows: Int64, bytes: Int64) = (0, 0)
-        for shape in jobs.flatMap(\.subjobs).map(\.table) where try db.tableExists(RowsSchema.rowsName(shape)) {
+        for shape in jobs.flatMap(\.subjobs).map(\.table) {
             // Primary key prefix (table_name). The rows themselves may be millions.
             let rows =
                 try Int64.fetchOne(

@@ -74,24 +74,12 @@ struct RowsAt {
             arguments: ["version": version])
     }
 
-    /// All of them, as the sources that together hold each once.
+    /// SELECT of all of them.
     ///
     /// - Parameter scopes: a condition on `_scope` for some of the scopes only.
-    func all(scopes: String? = nil) -> [Source] {
-        let scopes = scopes ?? "_scope IN \(self.scopes)"
-        // Primary keys. The + keeps SQLite from the index (_scope, _born), which would look every row up in the table.
-        let standing = Source(table: RowsSchema.rowsTable(shape), condition: "\(scopes) AND +_born <= \(parameter)")
-        guard !isNewest else { return [standing] }
-        return [
-            standing,
-            Source(table: ended, condition: "\(scopes) AND _died > \(parameter) AND _born <= \(parameter)"),
-        ]
-    }
-
-    /// SELECT of all of them.
     func select(_ columns: String, scopes: String? = nil) -> String {
-        all(scopes: scopes).map { "SELECT \(columns) FROM \($0.table) WHERE \($0.condition)" }
-            .joined(separator: "\nUNION ALL\n")
+        RowsSchema.visible(
+            columns, of: shape, at: parameter, scopes: scopes ?? "_scope IN \(self.scopes)", isNewest: isNewest)
     }
 
     /// Where to look rows up by their whole key, a step or a few each; the condition lacks the key.

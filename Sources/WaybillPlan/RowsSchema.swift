@@ -144,7 +144,7 @@ enum RowsSchema {
         try db.execute(sql: "DROP TABLE main.scope_change; UPDATE job SET shapes = ''")
     }
 
-    static func bornIndex(_ shape: TableShape) -> String { "born_" + shape.name }
+    private static func bornIndex(_ shape: TableShape) -> String { "born_" + shape.name }
 
     /// Not a bound: SQLite would take it for the one from which to read the index.
     private static func isBornLater(than version: Int64) -> String { "_born <> \(version)" }
@@ -164,15 +164,21 @@ enum RowsSchema {
     ///   - version: an SQL parameter.
     ///   - scopes: a condition on `_scope`, of which both primary keys make ranges.
     ///   - condition: more of it.
+    ///   - isNewest: nothing in the scopes has changed since.
     static func visible(
-        _ columns: String, of shape: TableShape, at version: String, scopes: String, condition: String = "true"
+        _ columns: String, of shape: TableShape, at version: String, scopes: String, condition: String = "true",
+        isNewest: Bool = false
     ) -> String {
-        """
-        SELECT \(columns) FROM \(rowsTable(shape)) WHERE \(scopes) AND +_born <= \(version) AND \(condition)
-        UNION ALL
-        SELECT \(columns) FROM \(endedTable(shape))
-        WHERE \(scopes) AND _died > \(version) AND _born <= \(version) AND \(condition)
-        """
+        // The + keeps SQLite from the index (_scope, _born), which would look every row up in the table.
+        let standing =
+            "SELECT \(columns) FROM \(rowsTable(shape)) WHERE \(scopes) AND +_born <= \(version) AND \(condition)"
+        guard !isNewest else { return standing }
+        return """
+            \(standing)
+            UNION ALL
+            SELECT \(columns) FROM \(endedTable(shape))
+            WHERE \(scopes) AND _died > \(version) AND _born <= \(version) AND \(condition)
+            """
     }
 
     /// The key first: of other tables WITHOUT ROWID SQLite 3.40 takes one column for another when it checks a file.
