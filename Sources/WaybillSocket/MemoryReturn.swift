@@ -1,6 +1,4 @@
 import CZeroMQ
-import Dispatch
-import Synchronization
 
 /// Gives memory that is free again back to the system, now and then.
 ///
@@ -8,22 +6,15 @@ import Synchronization
 /// process. Machines have other things to do.
 public final class MemoryReturn: Sendable {
     /// It costs a look at the free pages; the processor of a hub with 9,850 idle stores does not show it.
-    static let interval = DispatchTimeInterval.seconds(10)
+    static let interval = Duration.seconds(10)
 
-    private let stopping = DispatchSemaphore(value: 0)
-    private let thread = Mutex<LoopThread?>(nil)
+    private let thread = PausingThread()
 
     public init() {}
 
     public func start() throws(SocketError) {
-        let loop = try LoopThread("memory") { [stopping] in
-            while stopping.wait(timeout: .now() + MemoryReturn.interval) == .timedOut { malloc_trim(0) }
-        }
-        thread.withLock { $0 = loop }
+        try thread.start("memory", every: MemoryReturn.interval) { malloc_trim(0) }
     }
 
-    public func stop() {
-        stopping.signal()
-        thread.withLock { $0.take() }?.join()
-    }
+    public func stop() { thread.stop() }
 }

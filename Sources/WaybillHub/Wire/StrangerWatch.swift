@@ -1,7 +1,4 @@
-import Dispatch
-import Foundation
 import Logging
-import Synchronization
 import WaybillSocket
 
 /// Asks now and then, as the hub did before it served, whether a key that nobody knows is refused. CURVE fails open when
@@ -27,8 +24,7 @@ final class StrangerWatch: Sendable {
     private let ask: @Sendable () throws -> [Answer]
     private let onOpen: @Sendable (String) -> Void
     private let logger: Logger
-    private let stopping = DispatchSemaphore(value: 0)
-    private let thread = Mutex<LoopThread?>(nil)
+    private let thread = PausingThread()
 
     /// - Parameter onOpen: a stranger got in; does not return in a hub.
     init(
@@ -53,28 +49,15 @@ final class StrangerWatch: Sendable {
     }
 
     func start() throws {
-        let loop = try LoopThread("hub-strangers") { [self] in
-            while !isStopped(within: every) { round() }
-        }
-        thread.withLock { $0 = loop }
+        try thread.start("hub-strangers", every: every) { [self] in round() }
     }
 
-    func stop() {
-        stopping.signal()
-        thread.withLock { $0.take() }?.join()
-    }
-
-    private func isStopped(within time: Duration) -> Bool {
-        let milliseconds = time.components.seconds * 1000 + time.components.attoseconds / 1_000_000_000_000_000
-        guard stopping.wait(timeout: .now() + .milliseconds(Int(milliseconds))) == .success else { return false }
-        stopping.signal()  // for whoever asks next
-        return true
-    }
+    func stop() { thread.stop() }
 
     private func round() {
         var problem = ""
         for number in 1...StrangerWatch.roundsMax {
-            if number > 1, isStopped(within: StrangerWatch.roundPause) { return }
+            if number > 1, thread.isStopped(within: StrangerWatch.roundPause) { return }
             do {
                 switch StrangerWatch.judge(try ask()) {
                 case .well: return logger.debug("a stranger's key was refused at both endpoints, as it should be")
