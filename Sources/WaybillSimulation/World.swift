@@ -31,6 +31,9 @@ final class World: @unchecked Sendable {
     let jobs: [Job]
     var jobIDs: [JobID] { jobs.map(\.id) }
     let signingKey: SigningKey
+    /// Messages that a turn of the hub takes in; nil for as many as a real one. With few, turns are written while the next
+    /// ones are taken in.
+    let hubBatchMax: Int?
 
     // Headquarters.
     let hq: Headquarters
@@ -139,6 +142,9 @@ final class World: @unchecked Sendable {
             labelsFollow: chance.happens(0.5), labelsAreWhole: chance.happens(0.3),
             limits: mixture.strength(.held) > 0, tryCount: [0, 2, 3, 3][chance.number(0...3)], isRetail: isRetail)
         jobs = LittleChain.definitions(style)
+        // Planted bugs meddle with what a turn has written, as soon as it is over.
+        var turns = Chance(seed: schedule.seed, stream: "turns")
+        hubBatchMax = schedule.sabotage == nil ? [nil, nil, 1, 2, 5][turns.number(0...4)] : nil
         signingKey = try SigningKey(rawBytes: (0..<32).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ 3) })
         hubHome = HubHome(at: folder.path + "/hub")
         try DurableFile.createFolder(hubHome.path)

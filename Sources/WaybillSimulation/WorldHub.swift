@@ -20,9 +20,10 @@ extension World {
         running = .hub
         defer { running = nil }
         do {
-            let surroundings = SteppedHub.Surroundings(
+            var surroundings = SteppedHub.Surroundings(
                 now: { [unowned self] in hubTime }, random: { [unowned self] in drawForHub() },
                 utcOffsetMinutes: { 60 }, logger: logger)
+            surroundings.batchMax = hubBatchMax
             let started = try SteppedHub(
                 at: hubHome, jobs: jobs, signingKey: signingKey, helloSeconds: World.helloSeconds,
                 hubRun: hubRun(), surroundings: surroundings, lines: self)

@@ -135,6 +135,7 @@ final class StatusTalk {
                 chain.hub.step()
                 next = end
             }
+            chain.turn()
         }
     }
 

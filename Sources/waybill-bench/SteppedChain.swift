@@ -19,9 +19,10 @@ final class SteppedChain {
         logger.logLevel = .error
         let begun = ContinuousClock.now
         let startedAt = Int64(Date().timeIntervalSince1970 * 1000)
-        let surroundings = SteppedHub.Surroundings(
+        var surroundings = SteppedHub.Surroundings(
             now: { Timestamp(milliseconds: startedAt + Int64(begun.duration(to: .now).inSeconds * 1000)) },
             random: { .random(in: .min ... .max) }, utcOffsetMinutes: { 0 }, logger: logger)
+        surroundings.hasWritingThread = true
         hub = try SteppedHub(
             at: chain.home, jobs: try BenchChain.jobs(), signingKey: SigningKey(),
             helloSeconds: BenchChain.helloSeconds, hubRun: .random(in: .min ... .max), surroundings: surroundings,

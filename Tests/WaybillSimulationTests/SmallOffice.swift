@@ -46,18 +46,20 @@ final class SmallOffice: SteppedLines {
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
-    func startHub() throws -> SteppedHub {
+    /// - Parameter batchMax: messages that a turn takes in; nil for as many as a real one.
+    func startHub(batchMax: Int? = nil) throws -> SteppedHub {
         let shape = TableShape(
             name: "label", columns: [ColumnShape("label_id", .text), ColumnShape("text", .text)], key: ["label_id"])
         let definition = Job(
             id: job, title: "", inputs: ["label", "store"],
             subjobs: [Subjob(table: shape, query: "SELECT label_id, text FROM label", stores: .everyStore)])
+        var surroundings = SteppedHub.Surroundings(
+            now: { Timestamp(milliseconds: 1_790_000_000_000) }, random: { .random(in: .min ... .max) },
+            utcOffsetMinutes: { 0 }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        surroundings.batchMax = batchMax
         return try SteppedHub(
             at: home, jobs: [definition], signingKey: SigningKey(), helloSeconds: 5, hubRun: 1,
-            surroundings: .init(
-                now: { Timestamp(milliseconds: 1_790_000_000_000) }, random: { .random(in: .min ... .max) },
-                utcOffsetMinutes: { 0 }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }),
-            lines: self)
+            surroundings: surroundings, lines: self)
     }
 
     func status(of session: SessionID, _ hub: SteppedHub) throws -> SessionStatus? {
@@ -86,7 +88,7 @@ final class SmallOffice: SteppedLines {
         hub.storeChanged(Self.store)
         let session = try hub.publish(job, isFull: false, stores: nil)
         while hub.work() {}
-        hub.step()
+        repeat { hub.step() } while hub.hasMail
         return session
     }
 
@@ -118,10 +120,22 @@ final class SmallOffice: SteppedLines {
         hub.hearEnrolment(frame, from: [0, 0, 0, 0, 2], key: try CurvePublicKey(bytes: key).z85)
     }
 
+    /// The hub takes the letter in, and does whatever follows from it.
     func say(_ body: AgentLetter.Body, to hub: SteppedHub) {
+        put(body, before: hub)
+        repeat { hub.step() } while hub.hasMail
+    }
+
+    /// Waits for the hub's next turn.
+    func put(_ body: AgentLetter.Body, before hub: SteppedHub) {
         let letter = AgentLetter(store: Self.store, incarnation: Self.incarnation, body: body)
         hub.hear((try? letter.encoded()) ?? [], from: [0, 0, 0, 0, 1], key: Self.key)
-        hub.step()
+    }
+
+    /// What the hub has said since this was asked last.
+    func takeHeard() -> [HubLetter] {
+        defer { heard = [] }
+        return heard
     }
 
     func sayHello(_ hub: SteppedHub) {

@@ -31,6 +31,11 @@ package final class SteppedHub {
         package var random: @Sendable () -> UInt64
         package var utcOffsetMinutes: @Sendable () -> Int
         package var logger: Logger
+        /// Messages that a turn takes in; nil for as many as in a running hub. After a turn with so many the next one is
+        /// taken in before it is written.
+        package var batchMax: Int?
+        /// A thread writes such turns, as in a running hub. Otherwise they are written when they are waited for.
+        package var hasWritingThread = false
 
         package init(
             now: @escaping @Sendable () -> Timestamp, random: @escaping @Sendable () -> UInt64,
@@ -82,6 +87,8 @@ package final class SteppedHub {
         transport = SteppedTransport(lines)
         turn = HubTurn(
             parts: parts, transport: transport,
+            writer: surroundings.hasWritingThread ? try WritingThread() : LateWriter(),
+            batchMax: surroundings.batchMax ?? HubLimits.batchMax,
             keys: EnrolledKeys(try operations.read { try StoreRecord.all(in: $0) }))
     }
 
@@ -106,8 +113,10 @@ package final class SteppedHub {
 
     // MARK: steps
 
-    /// Whether a turn would find something.
-    package var hasMail: Bool { !transport.letters.isEmpty || !transport.enrolments.isEmpty || !inbox.isEmpty }
+    /// Whether a turn would find something to do.
+    package var hasMail: Bool {
+        !transport.letters.isEmpty || !transport.enrolments.isEmpty || !inbox.isEmpty || turn.isWriting
+    }
 
     /// One turn of the wire thread.
     package func step() { turn.run { inbox.take() } }

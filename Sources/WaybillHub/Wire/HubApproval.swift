@@ -57,11 +57,12 @@ extension HubTurn {
     }
 
     /// What still awaits approval, seen with all that this turn has decided already; nil when nothing does.
-    private func heldDeliveries(of session: SessionID, _ unwritten: Unwritten) -> (job: JobID, deliveries: [Delivery])?
-    {
+    private mutating func heldDeliveries(of session: SessionID, _ unwritten: Unwritten) -> (
+        job: JobID, deliveries: [Delivery]
+    )? {
         guard !unwritten.isCanceled(session), !unwritten.isApproved(session) else { return nil }
         do {
-            return try parts.operations.read { db in
+            return try operations.read { db in
                 guard let record = try SessionRecord.find(session, in: db), record.status == .awaitingApproval else {
                     return nil
                 }

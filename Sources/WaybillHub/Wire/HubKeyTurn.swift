@@ -26,7 +26,7 @@ extension HubTurn {
         guard let key = try? CurvePublicKey(z85: userID) else { return }
         let grace = Int64(parts.configuration.oldKeyHours) * 3_600_000
         do {
-            let isUsed = try parts.operations.write { db in
+            let isUsed = try operations.write { db in
                 let isUsed = try StoreKeys.use(key.bytes, of: store, at: now, grace: grace, in: db)
                 if isUsed { try AuditLog.appendKey(key, "is its key now", of: store, at: now, in: db) }
                 return isUsed
@@ -47,7 +47,7 @@ extension HubTurn {
             let answer = take(key, of: store, &batch)
             batch.sends.append(.letter(store, routing, .keyAnswer(answer)))
         }
-        if let known = notice.knows, known == parts.keyring.news.next {
+        if let known = notice.knows, known == keyNews.next {
             let bytes = known.curve + known.signing
             guard desks[store]?.desk.record.knownHubKeys != bytes else { return }
             desks[store]?.desk.record.knownHubKeys = bytes
@@ -60,7 +60,7 @@ extension HubTurn {
         do {
             // Not a key that the whole world has the secret of.
             let key = try CurvePublicKey(bytes: bytes)
-            try parts.operations.write { db in
+            try operations.write { db in
                 let before = try StoreKeys.spare(of: store, in: db)
                 try StoreKeys.offer(key.bytes, of: store, at: now, in: db)
                 guard try StoreKeys.spare(of: store, in: db) != before else { return }
@@ -85,7 +85,9 @@ extension HubTurn {
     /// Whom the hub lets in has changed, and stays so when the rest of the turn is undone.
     private mutating func keysChanged(of store: StoreID, now: Timestamp, _ batch: inout Batch) {
         storeChanged(store, now: now, &batch)
-        if let record = desks[store]?.desk.record { batch.before[store]?.record = record }
+        guard let place = desks[store] else { return }
+        batch.setBefore(at: place, place.desk.record)
+        turnBefore?.batch.setBefore(at: place, place.desk.record)
     }
 
     /// Old keys whose time is over.
@@ -93,7 +95,7 @@ extension HubTurn {
         let now = parts.clock.now()
         guard let end = keys.nextEnd, end <= now else { return }
         do {
-            for store in try parts.operations.write({ try StoreKeys.endOld(at: now, in: $0) }) {
+            for store in try operations.write({ try StoreKeys.endOld(at: now, in: $0) }) {
                 parts.logger.info("the old key of store \(store) has ended")
                 keysChanged(of: store, now: now, &batch)
             }
@@ -122,5 +124,12 @@ extension HubTurn {
     private mutating func leave(_ text: String, with store: StoreID, now: Timestamp, _ batch: inout Batch) {
         batch.saves.append { try Enrolment.note(text, of: store, in: $0) }
         desks[store]?.desk.record.message = text
+    }
+}
+
+extension HubTurn.Batch {
+    /// The desk has this record even if the turn is undone.
+    fileprivate mutating func setBefore(at place: DeskPlace, _ record: StoreRecord) {
+        for index in before.indices where before[index].place === place { before[index].desk.record = record }
     }
 }

@@ -34,7 +34,8 @@ enum HubLimits {
 ///
 /// One turn: take in what has arrived, let the desks decide, write everything they want kept in one durable
 /// transaction, then send. Nothing is sent that depends on an unwritten state; when the writing fails, the desks are
-/// loaded anew and the agents ask again.
+/// as they were before and the agents ask again. While much arrives, a second thread writes one turn as this one takes
+/// in the next.
 public final class HubLoop: Sendable {
     private let inbox = Mutex<[HubOrder]>([])
     private let isStopping = Atomic(false)
@@ -54,9 +55,10 @@ public final class HubLoop: Sendable {
     func start() throws {
         let slot = Handover(try SocketTransport(parts: parts, network: network, wakeUp: wakeUp))
         let keys = EnrolledKeys(try parts.operations.read { try StoreRecord.all(in: $0) })
+        let writer = try WritingThread()
         let loop = try LoopThread("hub-wire") { [self] in
             guard let transport = slot.take() else { return }
-            var turn = HubTurn(parts: parts, transport: transport, keys: keys)
+            var turn = HubTurn(parts: parts, transport: transport, writer: writer, keys: keys)
             defer { putBack(turn.unkept) }
             while !isStopping.load(ordering: .acquiring) {
                 turn.run {
@@ -66,6 +68,7 @@ public final class HubLoop: Sendable {
                     }
                 }
             }
+            turn.finish()
         }
         thread.withLock { $0 = loop }
         try refuseToServeStrangers()

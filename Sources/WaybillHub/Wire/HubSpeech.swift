@@ -113,7 +113,7 @@ extension HubTurn {
         let machine = String(
             request.machine.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f }.prefix(128).map(
                 Character.init))
-        try parts.operations.write { db in
+        try operations.write { db in
             let before = try StoreRecord.find(store, in: db)
             try Enrolment.use(
                 store: store, secretHash: hash, publicKey: key.bytes, machine: machine, at: now, in: db)

@@ -3,7 +3,7 @@ import WaybillWire
 
 /// How much one store may say. A store that says more is heard as if its line were bad: letters are lost, and a
 /// well-behaved agent says again by its own timers what still matters.
-struct StoreRates {
+struct StoreAllowance {
     /// Units that a store has at most, and gets each second. A chunk request costs one: 1,250 MB/s of the smallest
     /// chunks. All else may need `hub.db`, and costs a hundred: an agent says so much in an hour, not in a second.
     static let unitsMax = 20_000.0
@@ -19,16 +19,11 @@ struct StoreRates {
     /// Milliseconds between two lines in the log about one store.
     static let logMilliseconds: Int64 = 60_000
 
-    private struct Account {
-        var units = Bucket(unitsMax, unitsPerSecond)
-        var falls = Bucket(fallsMax, fallsPerSecond)
-        var keys = Bucket(keysMax, keysPerSecond)
-        var ignored = 0
-        var loggedAt: Timestamp?
-    }
-
-    /// One for each store that has spoken: no more than are enrolled.
-    private var accounts: [StoreID: Account] = [:]
+    private var units = Bucket(unitsMax, unitsPerSecond)
+    private var falls = Bucket(fallsMax, fallsPerSecond)
+    private var keys = Bucket(keysMax, keysPerSecond)
+    private var ignored = 0
+    private var loggedAt: Timestamp?
 
     /// Whether a letter may be looked at. `complaint` is a line for the log when it is due.
     /// - Parameters:
@@ -38,20 +33,17 @@ struct StoreRates {
         _ letter: AgentLetter, of store: StoreID, beside positions: [JobID: Watermark],
         isKnown: (SessionID) -> Bool = { _ in true }, now: Timestamp
     ) -> (isAdmitted: Bool, complaint: String?) {
-        let units = letter.isChunkRequest ? 1 : StoreRates.letterUnits
-        var account = accounts.removeValue(forKey: store) ?? Account()
-        defer { accounts[store] = account }
-        if account.units.take(units, at: now) {
+        if units.take(letter.isChunkRequest ? 1 : StoreAllowance.letterUnits, at: now) {
             let isTooMuch =
-                letter.tellsOfAFall(from: positions, isKnown) && !account.falls.take(1, at: now)
-                || letter.offersAKey && !account.keys.take(1, at: now)
+                letter.tellsOfAFall(from: positions, isKnown) && !falls.take(1, at: now)
+                || letter.offersAKey && !keys.take(1, at: now)
             guard isTooMuch else { return (true, nil) }
         }
-        account.ignored += 1
-        if let at = account.loggedAt, (0..<StoreRates.logMilliseconds).contains(now - at) { return (false, nil) }
-        account.loggedAt = now
-        defer { account.ignored = 0 }
-        return (false, "store \(store) says more than a store has to say; ignored messages: \(account.ignored)")
+        ignored += 1
+        if let at = loggedAt, (0..<StoreAllowance.logMilliseconds).contains(now - at) { return (false, nil) }
+        loggedAt = now
+        defer { ignored = 0 }
+        return (false, "store \(store) says more than a store has to say; ignored messages: \(ignored)")
     }
 }
 

@@ -4,7 +4,7 @@ import WaybillWire
 
 @testable import WaybillHub
 
-@Suite struct StoreRatesTests {
+@Suite struct StoreAllowanceTests {
     private static let letter = AgentLetter(
         store: Sample.store, incarnation: Incarnation(counter: 1, random: 1),
         body: .request(session: Sample.session(1), run: 1, attempt: 1))
@@ -19,60 +19,59 @@ import WaybillWire
     }
 
     @Test func aMillionLettersOfOneStoreAreHeardAtTheRateOfOneStore() {
-        var rates = StoreRates()
+        var allowance = StoreAllowance()
         var heard = 0
         var lines = 0
         // Within ten seconds of the clock.
         for number in 0..<1_000_000 {
-            let answer = rates.admits(
-                StoreRatesTests.letter, of: Sample.store, beside: [:], now: at(Int64(number) / 100))
+            let answer = allowance.admits(
+                StoreAllowanceTests.letter, of: Sample.store, beside: [:], now: at(Int64(number) / 100))
             heard += answer.isAdmitted ? 1 : 0
             lines += answer.complaint == nil ? 0 : 1
         }
         #expect((1000...1300).contains(heard), "\(heard)")
         #expect(lines == 1)
-        // Another store does not notice.
-        #expect(rates.admits(StoreRatesTests.letter, of: Sample.other, beside: [:], now: at(0)).isAdmitted)
-        // And after a while the first one is heard again.
-        #expect(rates.admits(StoreRatesTests.letter, of: Sample.store, beside: [:], now: at(20_000)).isAdmitted)
+        // And after a while it is heard again.
+        #expect(allowance.admits(StoreAllowanceTests.letter, of: Sample.store, beside: [:], now: at(20_000)).isAdmitted)
     }
 
     @Test func aDownloadAtFullSpeedIsNotHeldUp() throws {
-        var rates = StoreRates()
+        var allowance = StoreAllowance()
         let package = try #require(PackageID([UInt8](repeating: 1, count: 32)))
         let letter = AgentLetter(
             store: Sample.store, incarnation: Incarnation(counter: 1, random: 1),
             body: .chunkRequest(package: package, index: 0))
         // 9,000 a second, for a minute: 1.1 GB/s of the smallest chunks.
         for number in 0..<540_000 {
-            let answer = rates.admits(letter, of: Sample.store, beside: [:], now: at(Int64(number) / 9))
+            let answer = allowance.admits(letter, of: Sample.store, beside: [:], now: at(Int64(number) / 9))
             if !answer.isAdmitted { return #expect(answer.isAdmitted, "chunk request \(number)") }
         }
     }
 
     @Test func aStoreThatAlwaysFallsBackCausesFewSessions() {
-        var rates = StoreRates()
+        var allowance = StoreAllowance()
         let high = [Sample.prices: Sample.mark(9)]
         var sessions = 0
         // Every second for an hour it says that it has lost everything.
         for second in 0..<3600 {
-            let answer = rates.admits(hello([:]), of: Sample.store, beside: high, now: at(Int64(second) * 1000))
+            let answer = allowance.admits(hello([:]), of: Sample.store, beside: high, now: at(Int64(second) * 1000))
             sessions += answer.isAdmitted ? 1 : 0
         }
         #expect((70...90).contains(sessions), "\(sessions)")
     }
 
     @Test func progressIsNoFallAndAnotherHistoryIs() {
-        var rates = StoreRates()
+        var allowance = StoreAllowance()
         let before = [Sample.prices: Sample.mark(5)]
         for second in 1...1000 {
             let after = [Sample.prices: Sample.mark(Int64(5 + second))]
             #expect(
-                rates.admits(hello(after), of: Sample.store, beside: before, now: at(Int64(second) * 100)).isAdmitted)
+                allowance.admits(hello(after), of: Sample.store, beside: before, now: at(Int64(second) * 100))
+                    .isAdmitted)
         }
         let admitted = (0..<100).filter { number in
             let strange = [Sample.prices: Sample.mark(Int64(number) + 6)]
-            return rates.admits(
+            return allowance.admits(
                 hello(strange), of: Sample.store, beside: before, isKnown: { _ in false }, now: at(100_000)
             ).isAdmitted
         }
@@ -80,12 +79,12 @@ import WaybillWire
     }
 
     @Test func aStoreOffersAFewNewKeysAndThenOneAMinute() {
-        var rates = StoreRates()
+        var allowance = StoreAllowance()
         let offer = AgentLetter(
             store: Sample.store, incarnation: Incarnation(counter: 1, random: 1),
             body: .keys(KeyNotice(newKey: [UInt8](repeating: 4, count: 32))))
         let admitted = (0..<1200).filter { second in
-            rates.admits(offer, of: Sample.store, beside: [:], now: at(Int64(second) * 1000)).isAdmitted
+            allowance.admits(offer, of: Sample.store, beside: [:], now: at(Int64(second) * 1000)).isAdmitted
         }
         #expect((38...41).contains(admitted.count), "\(admitted.count)")
     }
