@@ -28,6 +28,8 @@ struct Checker {
     /// What each derivation had to give each store, computed when it was first seen.
     var truths: [Derived: [StoreID: StoreContent]] = [:]
     var derivations: [SessionID: Derived] = [:]
+    /// The newest of each job by time: numbers of sessions come again when a hub is restored.
+    var newest: [JobID: Derived] = [:]
     /// Runs that were called off with the answer that they will never be applied.
     var promised: Set<Call> = []
     /// Sessions of which a restored hub does not know what it had let out.
@@ -81,6 +83,7 @@ extension World {
             (1...World.storesMax).compactMap(World.storeID).map { ($0, hq.model.content(session.job, $0)) },
             uniquingKeysWith: { first, _ in first })
         checker.derivations[session.id] = derived
+        checker.newest[session.job] = derived
         if let known = checker.truths[derived] {
             if known != truth {
                 checker.violate("session \(session.id) was taken for unchanged although headquarters has changed")
@@ -193,8 +196,7 @@ extension World {
         for job in jobIDs {
             guard let reached = checker.reached[.init(store: store, job: job)] else { continue }
             // Headquarters may have gone back, too, to just what the store has: then there is nothing to bring.
-            let last = checker.derivations.filter { $0.value.job == job }.max { $0.key.number < $1.key.number }
-            if let truth = last.flatMap({ checker.truths[$0.value]?[store] }),
+            if let truth = checker.newest[job].flatMap({ checker.truths[$0]?[store] }),
                 (LittleChain.tables[job] ?? []).allSatisfy({ table, _ in contents[table] ?? [] == truth[table] ?? [] })
             {
                 continue
