@@ -37,7 +37,10 @@ struct RowsAt {
                 WHERE table_name = ? AND scope IN \(self.scopes) AND version > ? LIMIT \(RowsAt.versionsMax + 1)
                 """,
             arguments: [shape.name, version])
-        if isStaged { try stage(version, in: db) }
+        if isStaged {
+            try RowsSchema.stageEnded(
+                of: shape, at: ":version", scopes: "_scope IN \(self.scopes)", as: staged, ["version": version], in: db)
+        }
     }
 
     /// Nothing in the scopes has changed since: what they showed is what they show.
@@ -47,32 +50,8 @@ struct RowsAt {
     var isOneStepBehind: Bool { later.count == 1 }
 
     private var isStaged: Bool { later.count > RowsAt.versionsMax }
-    private var staged: String { "temp." + quoted("ended_since_" + parameter.dropFirst()) }
+    private var staged: String { quoted("ended_since_" + parameter.dropFirst()) }
     private var ended: String { RowsSchema.endedTable(shape) }
-
-    private func stage(_ version: Int64, in db: Database) throws {
-        let key = shape.key.map(quoted).joined(separator: ", ")
-        let columns = "_scope, \(shape.columns.map { quoted($0.name) }.joined(separator: ", ")), _born, _died"
-        try db.execute(
-            sql: """
-                DROP TABLE IF EXISTS \(staged);
-                CREATE TABLE \(staged) (
-                    _scope TEXT NOT NULL,
-                    \(RowsSchema.columnDeclarations(shape)),
-                    _born INTEGER NOT NULL,
-                    _died INTEGER NOT NULL,
-                    PRIMARY KEY (_scope, \(key))
-                ) WITHOUT ROWID;
-                """)
-        // Primary key (_scope, _died, …), from the version on. A key stood once in a scope at one version.
-        try db.execute(
-            sql: """
-                INSERT INTO \(staged) (\(columns))
-                SELECT \(columns) FROM \(ended) WHERE _scope IN \(scopes) AND _died > :version AND _born <= :version
-                ORDER BY _scope, \(key)
-                """,
-            arguments: ["version": version])
-    }
 
     /// SELECT of all of them.
     ///
@@ -92,7 +71,7 @@ struct RowsAt {
         let versions = later.map(String.init).joined(separator: ", ")
         let since =
             isStaged
-            ? Source(table: staged, condition: shown)
+            ? Source(table: "temp." + staged, condition: shown)
             : Source(table: ended, condition: "\(shown) AND \(alias)._died IN (\(versions))")
         return isEndedOnly ? [since] : [standing, since]
     }

@@ -165,9 +165,10 @@ enum RowsSchema {
     ///   - scopes: a condition on `_scope`, of which both primary keys make ranges.
     ///   - condition: more of it.
     ///   - isNewest: nothing in the scopes has changed since.
+    ///   - ended: where rows that have ended since are, if not only in the table of all of them.
     static func visible(
         _ columns: String, of shape: TableShape, at version: String, scopes: String, condition: String = "true",
-        isNewest: Bool = false
+        isNewest: Bool = false, ended: String? = nil
     ) -> String {
         // The + keeps SQLite from the index (_scope, _born), which would look every row up in the table.
         let standing =
@@ -176,9 +177,41 @@ enum RowsSchema {
         return """
             \(standing)
             UNION ALL
-            SELECT \(columns) FROM \(endedTable(shape))
+            SELECT \(columns) FROM \(ended ?? endedTable(shape))
             WHERE \(scopes) AND _died > \(version) AND _born <= \(version) AND \(condition)
             """
+    }
+
+    /// Makes a TEMP table of the rows that were visible at a version and have ended since, in the order of their keys:
+    /// the table of all of them has them in the order in which they ended.
+    ///
+    /// - Parameters: as of ``visible(_:of:at:scopes:condition:isNewest:ended:)``; `table` is the TEMP table's quoted name.
+    static func stageEnded(
+        of shape: TableShape, at version: String, scopes: String, as table: String, _ arguments: StatementArguments,
+        in db: Database
+    ) throws {
+        let key = shape.key.map(quoted).joined(separator: ", ")
+        let columns = "_scope, \(shape.columns.map { quoted($0.name) }.joined(separator: ", ")), _born, _died"
+        try db.execute(
+            sql: """
+                DROP TABLE IF EXISTS temp.\(table);
+                CREATE TABLE temp.\(table) (
+                    _scope TEXT NOT NULL,
+                    \(columnDeclarations(shape)),
+                    _born INTEGER NOT NULL,
+                    _died INTEGER NOT NULL,
+                    PRIMARY KEY (_scope, \(key))
+                ) WITHOUT ROWID;
+                """)
+        // Primary key (_scope, _died, …), from the version on. A key stood once in a scope at one version.
+        try db.execute(
+            sql: """
+                INSERT INTO temp.\(table) (\(columns))
+                SELECT \(columns) FROM \(endedTable(shape))
+                WHERE \(scopes) AND _died > \(version) AND _born <= \(version)
+                ORDER BY _scope, \(key)
+                """,
+            arguments: arguments)
     }
 
     /// The key first: of other tables WITHOUT ROWID SQLite 3.40 takes one column for another when it checks a file.

@@ -160,6 +160,7 @@ struct VerifyTurn {
                     record.repairs =
                         try parts.operations.read { try VerificationRecord.find(id, in: $0)?.repairs } ?? record.repairs
                     try end(record, verdict, now)
+                    if active.isEmpty { try audit.rest() }
                 }
             }
         }

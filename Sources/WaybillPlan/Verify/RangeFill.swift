@@ -27,14 +27,18 @@ extension Rows {
                     PRAGMA package.user_version = \(uniqueness);
                     """)
             var filled: [FilledTable] = []
+            var ended = EndedByKey()
             try db.inTransaction(.deferred) {
                 for subjob in target.job.subjobs {
                     try createTables(subjob.table, "package", db)
-                    let reader = AuditReader(target: target, subjob: subjob, db: db)
+                    var reader = AuditReader(target: target, subjob: subjob, db: db)
                     var count: Int64 = 0
-                    for range in ranges[subjob.table.name] ?? [] { count += try reader.copy(range, to: "package") }
+                    let ranges = ranges[subjob.table.name] ?? []
+                    if ranges.count > 1 { reader.ended = try ended.table(for: reader, epoch: 0) }
+                    for range in ranges { count += try reader.copy(range, to: "package") }
                     filled.append(FilledTable(shape: subjob.table, rows: count, removed: 0))
                 }
+                try ended.drop(in: db)
                 return .commit
             }
             return filled

@@ -63,8 +63,9 @@ public final class RowsAudit {
     /// Sums that are kept: forty bytes each, beside their names.
     private static let sumsMax = 100_000
 
-    private let queue: DatabaseQueue
+    let queue: DatabaseQueue
     private var sums: [SumKey: TableDigest] = [:]
+    private(set) var ended = EndedByKey()
     /// Scopes that were read and summed up: what all the answers have cost so far.
     public private(set) var scopesSummed = 0
 
@@ -115,22 +116,39 @@ public final class RowsAudit {
 
     /// Takes suspects apart, or names their rows; nil when what the store has can no longer be told.
     public func expectations(_ suspects: [Suspect], _ target: AuditTarget) throws -> [Expectation]? {
-        try queue.read { db in
-            guard try tellable(target, in: db) != nil else { return nil }
-            return try suspects.flatMap { suspect -> [Expectation] in
-                guard let subjob = target.job.subjobs.first(where: { $0.table.name == suspect.table }) else {
-                    return []
-                }
-                let reader = AuditReader(target: target, subjob: subjob, db: db)
-                guard suspect.count > RowsAudit.leafRows else {
-                    return [.rows(table: suspect.table, suspect.range, try reader.rows(in: suspect.range))]
-                }
-                return try reader.parts(of: suspect).map { range in
-                    .part(table: suspect.table, range, try reader.digest(in: range))
-                }
+        var made: [Expectation]?
+        // Not `read`, in which SQLite allows no TEMP table either. The database itself was opened for reading.
+        try queue.writeWithoutTransaction { db in
+            // Kept beyond the transaction only if that comes to its end.
+            var ended = ended
+            try db.inTransaction(.deferred) {
+                made = try expectations(suspects, target, &ended, in: db)
+                return .commit
+            }
+            self.ended = ended
+        }
+        return made
+    }
+
+    private func expectations(
+        _ suspects: [Suspect], _ target: AuditTarget, _ ended: inout EndedByKey, in db: Database
+    ) throws -> [Expectation]? {
+        guard let row = try tellable(target, in: db) else { return nil }
+        return try suspects.flatMap { suspect -> [Expectation] in
+            guard let subjob = target.job.subjobs.first(where: { $0.table.name == suspect.table }) else { return [] }
+            var reader = AuditReader(target: target, subjob: subjob, db: db)
+            reader.ended = try ended.table(for: reader, epoch: row["epoch"])
+            guard suspect.count > RowsAudit.leafRows else {
+                return [.rows(table: suspect.table, suspect.range, try reader.rows(in: suspect.range))]
+            }
+            return try reader.parts(of: suspect).map { range in
+                .part(table: suspect.table, range, try reader.digest(in: range))
             }
         }
     }
+
+    /// Gives back what it keeps for the next suspects: nothing is being taken apart any more.
+    public func rest() throws { try queue.writeWithoutTransaction { try ended.drop(in: $0) } }
 
     /// The job's row, when the store's rows are still kept and its tables are still the ones it was sent.
     private func tellable(_ target: AuditTarget, in db: Database) throws -> Row? {
@@ -152,8 +170,10 @@ struct AuditReader {
     let target: AuditTarget
     let subjob: Subjob
     let db: Database
+    /// Where rows that have ended since are read; nil for the table of all of them.
+    var ended: String?
 
-    private var shape: TableShape { subjob.table }
+    var shape: TableShape { subjob.table }
     var key: [String] { shape.key.map(quoted) }
     /// In the canonical order: the key first, then the others as the job names them.
     private var columns: String { (key + shape.valueColumns.map { quoted($0.name) }).joined(separator: ", ") }
@@ -170,12 +190,31 @@ struct AuditReader {
         WHERE job = :job AND store_id = :store AND table_name = :table AND _born <= :version AND _died > :version
         """
 
+    private static let isMembers = "_scope IN (\(members))"
+
+    /// How many rows have ended since in the store's scopes.
+    func endedRows() throws -> Int64 {
+        // Primary key (table_name, scope, version): a range for each scope.
+        try Int64.fetchOne(
+            db,
+            sql: """
+                SELECT ifnull(sum(ended), 0) FROM scope_change
+                WHERE table_name = :table AND scope IN (\(AuditReader.members)) AND version > :version
+                """,
+            arguments: arguments) ?? 0
+    }
+
+    func stageEnded(as table: String) throws {
+        try RowsSchema.stageEnded(
+            of: shape, at: ":version", scopes: AuditReader.isMembers, as: table, arguments, in: db)
+    }
+
     /// SELECT of the rows that the store must have in a range: a range of the primary key (_scope, key…) for each of its
     /// scopes, and what has ended there since.
     func visible(_ columns: String, in range: KeyRange) -> String {
         RowsSchema.visible(
-            columns, of: shape, at: ":version", scopes: "_scope IN (\(AuditReader.members))",
-            condition: KeyCondition.sql(range, columns: key))
+            columns, of: shape, at: ":version", scopes: AuditReader.isMembers,
+            condition: KeyCondition.sql(range, columns: key), ended: ended)
     }
 
     var visibleArguments: StatementArguments { arguments }
