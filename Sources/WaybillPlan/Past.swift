@@ -202,7 +202,6 @@ extension Rows {
     /// scope when there is an entry between them, and that one is above the floor.
     private func forget(_ subjob: Subjob, upTo floor: Int64, _ left: inout Int, in db: Database) throws -> Int64 {
         let table = subjob.table
-        guard try db.tableExists(RowsSchema.rowsName(table)) else { return 0 }
         // Primary key prefix (table_name).
         let entries = try Row.fetchAll(
             db, sql: "SELECT scope, version FROM scope_change WHERE table_name = ? AND version <= ? LIMIT ?",
