@@ -15,8 +15,6 @@ public enum ApplyLimits {
     /// Milliseconds that the last transaction may take where nobody else has the database open: some ten thousand rows
     /// scattered over a large table, and with them at most 50 MB of log to commit. See ``NeighbourWatch``.
     public static let loneLockBudgetMilliseconds = 250
-    /// Milliseconds between two slices. Without them a till's busy handler backs off and starves.
-    public static let slicePauseMilliseconds = 2
     /// Rows of a table that nobody reads any more, freed in one transaction: whole pages, 3 ms for 10,000 rows of 60
     /// bytes.
     public static let freedSliceRows = 10_000
@@ -44,7 +42,7 @@ public struct Company {
 
 /// How long work lets tills have their turns, and ends when it is asked to.
 struct TillManners {
-    /// Waits that many milliseconds.
+    /// Called after each slice; waits that many milliseconds, which may be none.
     var pause: (Int) -> Void
     var shouldStop: () -> Bool
     /// Whether nobody else uses the database just now.
@@ -100,7 +98,7 @@ public final class Applier {
     /// A run that was applied before is reported again and changes no row.
     /// - Parameter rawPath: the unpacked and checked package.
     /// - Parameter at: the store's clock.
-    /// - Parameter pause: waits that many milliseconds, so that tills get their turn.
+    /// - Parameter pause: called after each slice; waits that many milliseconds, so that tills get their turn.
     /// - Parameter shouldStop: asked between slices and before the last transaction.
     /// - Parameter committed: called once it is done, before the old rows are freed: that takes as long as filling did,
     ///   and headquarters need not wait for it.

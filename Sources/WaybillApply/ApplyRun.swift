@@ -112,7 +112,7 @@ struct ApplyRun {
         defer { try? db.execute(sql: "PRAGMA legacy_alter_table = OFF") }
         var result: ApplyResult?
         let held = try LockTimer.transaction(db) { lock in
-            defer { heldBefore = max(heldBefore, lock.heldMilliseconds) }
+            defer { heldBefore = max(heldBefore, lock.held.milliseconds) }
             if let known = try appliedBefore(life: life) {
                 result = try reportAgain(known)
                 return
@@ -142,7 +142,9 @@ struct ApplyRun {
             CrashPoint.beforeCommit.pass()
         }
         guard var result else { throw ApplyFault.failed("the apply came to no end") }
-        if !result.wasApplied { result.longestLockMilliseconds = max(result.longestLockMilliseconds, held) }
+        if !result.wasApplied {
+            result.longestLockMilliseconds = max(result.longestLockMilliseconds, held.milliseconds)
+        }
         return result
     }
 
@@ -157,7 +159,7 @@ struct ApplyRun {
         try StoreSchema.set(watermark, of: manifest.job, at: at, in: db)
         // Our own lock ends after this is written: it tells the longest before, and what it took itself until here.
         // The commit that follows is one sync of the log.
-        let longestLock = max(shadows.longestLock, heldBefore, lock.heldMilliseconds)
+        let longestLock = max(shadows.longestLock, heldBefore, lock.held.milliseconds)
         try StoreSchema.save(
             StoreSchema.Outcome(
                 isApplied: true, at: at, rowsChanged: rowsChanged, longestLockMilliseconds: longestLock,

@@ -10,17 +10,23 @@ package enum LockTimer {
     struct Lock {
         fileprivate let since: ContinuousClock.Instant
 
-        /// Rounded up.
-        var heldMilliseconds: Int64 {
+        /// For how long so far.
+        var held: Held {
             let (seconds, attoseconds) = since.duration(to: LockTimer.now()).components
-            return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+            return Held(microseconds: seconds * 1_000_000 + (attoseconds + 999_999_999_999) / 1_000_000_000_000)
         }
     }
 
+    /// How long a lock was held, rounded up.
+    struct Held {
+        let microseconds: Int64
+        var milliseconds: Int64 { (microseconds + 999) / 1000 }
+    }
+
     /// Runs `body` in an IMMEDIATE transaction.
-    /// - Returns: milliseconds, rounded up, from getting the lock to the end of the commit.
+    /// - Returns: the time from getting the lock to the end of the commit.
     @discardableResult
-    static func transaction(_ db: Database, _ body: (Lock) throws -> Void) throws -> Int64 {
+    static func transaction(_ db: Database, _ body: (Lock) throws -> Void) throws -> Held {
         try db.beginTransaction(.immediate)
         let lock = Lock(since: now())
         do {
@@ -31,7 +37,7 @@ package enum LockTimer {
             if db.isInsideTransaction { try db.rollback() }
             throw error
         }
-        return lock.heldMilliseconds
+        return lock.held
     }
 
     fileprivate static func now() -> ContinuousClock.Instant { clock.value?() ?? .now }

@@ -10,6 +10,7 @@ final class Shadows {
     /// Milliseconds of the longest write lock of a slice.
     private(set) var longestLock: Int64 = 0
     private var rowsSinceCheckpoint = 0
+    private var turns = TillTurns()
     /// As it was after the last slice.
     private var isAlone: Bool
 
@@ -143,20 +144,22 @@ final class Shadows {
         // Not anybody's rows yet, or any more: the last transaction syncs the log, and with it all that stands before.
         try db.execute(sql: "PRAGMA synchronous = NORMAL")
         defer { try? db.execute(sql: "PRAGMA synchronous = FULL") }
-        longestLock = max(longestLock, try LockTimer.transaction(db) { _ in try body() })
+        let held = try LockTimer.transaction(db) { _ in try body() }
+        longestLock = max(longestLock, held.milliseconds)
         CrashPoint.sliceWritten.pass()
-        pauseForTills()
+        pauseForTills(after: held.microseconds)
         rowsSinceCheckpoint += rows
         if rowsSinceCheckpoint >= ApplyLimits.checkpointRows {
             rowsSinceCheckpoint = 0
             try db.execute(sql: "PRAGMA wal_checkpoint(PASSIVE)")
-            pauseForTills()
+            pauseForTills(after: 0)
         }
     }
 
-    private func pauseForTills() {
+    private func pauseForTills(after microseconds: Int64) {
         isAlone = manners.isAlone()
-        if !isAlone { manners.pause(ApplyLimits.slicePauseMilliseconds) }
+        let milliseconds = turns.pause(after: microseconds)
+        if !isAlone { manners.pause(milliseconds) }
     }
 
     /// Puts the shadow in the table's place, with the indexes and triggers that tills have made. Inside the last

@@ -32,8 +32,8 @@ import WaybillModel
         }
         var slices = 0
         var writtenInBetween = 0
-        shop.onPause = {
-            usleep(UInt32(ApplyLimits.slicePauseMilliseconds) * 1_000)
+        shop.onPause = { [unowned shop] in
+            usleep(UInt32(shop.pauseMilliseconds) * 1_000)
             slices += 1
             if slices == 190 { writtenInBetween = written.load(ordering: .relaxed) }
         }

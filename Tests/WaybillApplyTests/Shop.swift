@@ -20,6 +20,8 @@ final class Shop {
     let key = SigningKey()
     var clock: Int64 = 1_000
     var pauses = 0
+    /// How long the pause at hand is to be; nobody waits for it by himself.
+    var pauseMilliseconds = 0
     var onPause: () -> Void = {}
 
     init(lockBudgetMilliseconds: Int = Limits.lockBudgetMilliseconds) throws {
@@ -54,8 +56,9 @@ final class Shop {
         try (applier ?? self.applier).apply(
             rawPath: raw, manifest: manifest, run: run, attempt: attempt,
             at: { Timestamp(milliseconds: self.clock) },
-            pause: { _ in
+            pause: {
                 self.pauses += 1
+                self.pauseMilliseconds = $0
                 self.onPause()
             }, shouldStop: shouldStop)
     }

@@ -154,4 +154,10 @@ def make_template(bin: str, folder: str, rows: int) -> str:
             job["job"] == prices.JOB for job in site.admin.get("/v1/jobs")))
     finally:
         site.close()
+    # Whoever copies the file alone shall have all of it, and a hub that ends may leave its newest pages in the log.
+    db = sqlite3.connect(f"{folder}/hub/hq.db")
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        db.close()
     return folder

@@ -19,8 +19,10 @@ final class SteppedChain {
     private let lines = SilentLines()
     private var sequence: Int64 = 0
 
-    /// - Parameter groups: stores are dealt out to them in turn; stores of one group see the same rows.
-    init(stores count: Int, groups: Int) throws {
+    /// - Parameters:
+    ///   - groups: stores are dealt out to them in turn; stores of one group see the same rows.
+    ///   - batchMax: messages that a turn takes in, and such turns are written by a thread; nil for a hub without one.
+    init(stores count: Int, groups: Int, batchMax: Int? = nil) throws {
         folder = FileManager.default.temporaryDirectory.path + "/waybill-chain-" + UUID().uuidString
         let home = try HubHome.create(at: folder, listen: HubConfiguration.listenDefault)
         stores = (0..<count).compactMap { StoreID("S\(10_000 + $0)") }
@@ -37,9 +39,11 @@ final class SteppedChain {
             ], limits: none)
         var logger = Logger(label: "chain")
         logger.logLevel = .critical
-        let surroundings = SteppedHub.Surroundings(
+        var surroundings = SteppedHub.Surroundings(
             now: { Timestamp(milliseconds: 1_800_000_000_000) }, random: { .random(in: .min ... .max) },
             utcOffsetMinutes: { 0 }, logger: logger)
+        surroundings.batchMax = batchMax
+        surroundings.hasWritingThread = batchMax != nil
         hub = try SteppedHub(
             at: home, jobs: [definition], signingKey: SigningKey(), helloSeconds: 30, hubRun: 1,
             surroundings: surroundings, lines: lines)

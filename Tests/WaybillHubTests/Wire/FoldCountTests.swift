@@ -10,8 +10,14 @@ import WaybillSessions
 
     init() throws { chain = try SteppedChain(stores: 100, groups: 1) }
 
-    /// Statements that write to `hub.db`, and transactions, while `body` runs; those of triggers are not counted.
     private func written(_ body: () throws -> Void) throws -> (writes: Int, transactions: Int) {
+        try FoldCountTests.written(to: chain, body)
+    }
+
+    /// Statements that write to `hub.db`, and transactions, while `body` runs; those of triggers are not counted.
+    private static func written(
+        to chain: SteppedChain, _ body: () throws -> Void
+    ) throws -> (writes: Int, transactions: Int) {
         let texts = Texts()
         chain.hub.operations.pool.writeWithoutTransaction { db in
             db.trace { if case .statement(let statement) = $0 { texts.add(statement.sql) } }
@@ -63,5 +69,23 @@ import WaybillSessions
         let deliveries = try chain.hub.operations.read { try DeliveryRecord.all(of: session.id, in: $0) }
         #expect(
             deliveries.allSatisfy { $0.status == .applied && $0.told.downloadedAt != nil && $0.told.appliedAt != nil })
+    }
+
+    @Test func turnsThatAThreadWritesBesideTheNextOneAreOneTransactionEachAndLoseNothing() throws {
+        let chain = try SteppedChain(stores: 100, groups: 1, batchMax: 16)
+        func turn() { repeat { chain.hub.step() } while chain.hub.hasMail }
+        let session = try #require(try chain.publish())
+        try chain.sayRequests(session)
+        turn()
+        try chain.sayReports(.downloaded, session)
+        try chain.sayReports(.applied, session)
+        let before = chain.framesSaid
+        // 200 letters: twelve turns with 16 each, and one with the rest. A store's two letters come in different turns.
+        let all = try FoldCountTests.written(to: chain, turn)
+        #expect(all.transactions == 13 && all.writes == 400)
+        #expect(chain.framesSaid - before == 200, "each was acknowledged once")
+        #expect(try chain.hub.operations.read { try SessionList.rollUp(session.id, in: $0) } == [.applied: 100])
+        let positions = try chain.count("SELECT count(*) FROM position WHERE version = \(session.version.number)")
+        #expect(positions == 100)
     }
 }
